@@ -1,0 +1,89 @@
+"""Certified accuracy against the radius: the exact curve below, the attack above, the truth between."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from taut.reports.evaluation import Evaluation, certified_curve
+from taut.reports.numbers import NORM_NAMES
+from taut.reports.result import Result
+from taut.reports.style import Palette, Picture, new_figure, percent_axis, picture
+
+
+def attacked_ceiling(accuracy: float, attacked: dict[float, float]) -> tuple[list[float], list[float]]:
+    """Corners of the upper limit that the attacks prove: what breaks at one size is broken at every larger one.
+
+    The second list holds from each corner to the next, so the limit is a staircase that only goes down.
+
+    >>> attacked_ceiling(0.9, {0.5: 0.7, 1.0: 0.75})
+    ([0.0, 0.5, 1.0], [0.9, 0.7, 0.7])
+    """
+    sizes = [0.0, *sorted(attacked)]
+    fractions = [accuracy, *(attacked[eps] for eps in sizes[1:])]
+    return sizes, np.minimum.accumulate(fractions).tolist()
+
+
+def certified_picture(result: Result, evaluation: Evaluation) -> Picture:
+    """The plot of one run."""
+
+    def draw(palette: Palette) -> Figure:
+        figure = new_figure(9.6, 4.6)
+        axes = figure.add_subplot()
+        draw_curve(axes, evaluation, color=palette.certified, label="certified (proven)")
+        _draw_bracket(axes, result, evaluation, palette)
+        axes.axhline(result.accuracy, color=palette.ink, linewidth=1.0, linestyle=(0, (4, 3)), label="clean accuracy")
+        finish(axes, result.norm, radius_limit([evaluation], [*result.certified, *result.attacked]))
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.6)
+        return figure
+
+    return picture("certified_accuracy", "Certified accuracy against the radius, with the attacked accuracy", draw)
+
+
+def draw_curve(axes: Axes, evaluation: Evaluation, *, color: str, label: str) -> None:
+    """Draw the exact certified-accuracy curve of one run."""
+    eps, fraction = certified_curve(evaluation.radius)
+    axes.step([*eps, eps[-1]], [*fraction, 0.0], where="pre", color=color, label=label)
+
+
+def finish(axes: Axes, norm: str, limit: float) -> None:
+    """Label both axes and bound them."""
+    axes.set_xlim(0, limit)
+    percent_axis(axes, top=1.005)
+    axes.set_xlabel(f"size of the change, {NORM_NAMES[norm]} norm, in input units")
+    axes.set_ylabel("held-out samples classified correctly")
+
+
+def radius_limit(evaluations: list[Evaluation], listed: list[float]) -> float:
+    """Right end of the axis: all of the curve but the last half percent of the samples, and every listed radius."""
+    tails = [float(np.quantile(evaluation.radius, 0.995)) for evaluation in evaluations]
+    return 1.06 * max([*tails, *listed, 1e-6])
+
+
+def _draw_bracket(axes: Axes, result: Result, evaluation: Evaluation, palette: Palette) -> None:
+    """Shade between proof and attack, as far as there was an attack, and mark the attacks."""
+    if not result.attacked:
+        return
+    sizes, ceiling = attacked_ceiling(result.accuracy, result.attacked)
+    eps, fraction = certified_curve(evaluation.radius)
+    grid = np.unique(np.concatenate([eps[eps <= sizes[-1]], sizes]))
+    # On (grid[k-1], grid[k]] the curve is the first corner at or after grid[k], and the ceiling that of the left end.
+    places = np.searchsorted(eps, grid, side="left")
+    low = np.append(fraction, 0.0)[places]
+    high = np.asarray(ceiling)[np.searchsorted(sizes, grid, side="left") - 1]
+    high[0] = ceiling[0]
+    axes.fill_between(
+        grid, low, np.maximum(low, high), step="pre", color=palette.attacked, alpha=0.16, linewidth=0, label="undecided"
+    )
+    marks = sorted(result.attacked.items())
+    axes.plot(
+        [eps for eps, _ in marks],
+        [fraction for _, fraction in marks],
+        linestyle="none",
+        marker="o",
+        markersize=6.5,
+        markerfacecolor=palette.attacked,
+        markeredgecolor=palette.paper,
+        markeredgewidth=1.2,
+        label="after attack (measured)",
+        zorder=5,
+    )

@@ -1,0 +1,132 @@
+"""The page of several runs side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from taut.errors import UsageError, UserError
+from taut.reports.certified_plot import draw_curve, finish, radius_limit
+from taut.reports.files import write_atomic
+from taut.reports.numbers import standard_error
+from taut.reports.page import render
+from taut.reports.report import reproduce_command
+from taut.reports.result import Result
+from taut.reports.run import Run, read_run, settings
+from taut.reports.style import Palette, Picture, new_figure, picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run on the page."""
+
+    label: str
+    """Name of the folder, with as many of its parents as tell the runs apart."""
+    run: Run
+    result: Result
+    best_accuracy: bool
+    best_radii: set[float]
+    """Radii at which no run of the same data and norm has more certified."""
+    command: str
+
+
+def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
+    """Write one page that compares finished runs to the file `out`, with its plots beside it; return `out`.
+
+    Raises:
+        UserError: if a folder is no finished run or holds a damaged file; UsageError for fewer than two runs.
+    """
+    if len(run_dirs) < 2:
+        raise UsageError(f"a comparison needs at least two runs, got {len(run_dirs)}")
+    rows = _rows([read_run(Path(run_dir)) for run_dir in run_dirs])
+    pictures = [_curves(norm, rows) for norm in sorted({row.result.norm for row in rows if row.run.evaluation})]
+    page = render("comparison.html", _context(rows, pictures))
+    for drawn in pictures:
+        write_atomic(out.with_name(f"{out.stem}-{drawn.name}.png"), drawn.light)
+    write_atomic(out, page)
+    return out
+
+
+def _rows(runs: list[Run]) -> list[Row]:
+    results = [_finished(run) for run in runs]
+    rows = []
+    for run, label, result in zip(runs, labels([run.path for run in runs]), results, strict=True):
+        rivals = [other for other in results if (other.dataset, other.norm) == (result.dataset, result.norm)]
+        best = {
+            eps
+            for eps, fraction in result.certified.items()
+            if fraction == max(other.certified.get(eps, 0.0) for other in rivals)
+        }
+        rows.append(
+            Row(
+                label=label,
+                run=run,
+                result=result,
+                best_accuracy=result.accuracy == max(other.accuracy for other in rivals),
+                best_radii=best,
+                command=reproduce_command(run),
+            )
+        )
+    return rows
+
+
+def _finished(run: Run) -> Result:
+    if run.result is None:
+        raise UserError(f"{run.path} cannot be compared: it has no result.json, its run is not finished")
+    return run.result
+
+
+def labels(paths: list[Path]) -> list[str]:
+    """Folder names, with as many parents as it takes to tell them apart.
+
+    >>> labels([Path("/a/one/run"), Path("/a/two/run")])
+    ['one/run', 'two/run']
+    """
+    parts = [path.resolve().parts for path in paths]
+    depth = 1
+    while len({part[-depth:] for part in parts}) < len(set(parts)):
+        depth += 1
+    return ["/".join(part[-depth:]) for part in parts]
+
+
+def _curves(norm: str, rows: list[Row]) -> Picture:
+    drawn = [(row, row.run.evaluation) for row in rows if row.run.evaluation and row.result.norm == norm]
+    evaluations = [evaluation for _, evaluation in drawn]
+    listed = [eps for row, _ in drawn for eps in row.result.certified]
+
+    def draw(palette: Palette) -> Figure:
+        figure = new_figure(9.6, 4.8)
+        axes = figure.add_subplot()
+        for color, (row, evaluation) in zip(cycle(palette.series), drawn, strict=False):
+            draw_curve(axes, evaluation, color=color, label=row.label)
+        finish(axes, norm, radius_limit(evaluations, listed))
+        axes.legend(loc="upper right")
+        return figure
+
+    return picture(f"certified-accuracy-{norm}", "Certified accuracy of each run against the radius", draw)
+
+
+def _context(rows: list[Row], pictures: list[Picture]) -> dict[str, Any]:
+    results = [row.result for row in rows]
+    return {
+        "rows": rows,
+        "pictures": pictures,
+        "datasets": sorted({result.dataset for result in results}),
+        "radii": sorted({eps for result in results for eps in result.certified if eps > 0}),
+        "attacks": sorted({eps for result in results for eps in result.attacked if eps > 0}),
+        "without_radii": [row.label for row in rows if row.run.evaluation is None],
+        "differing": _differing([row.run for row in rows]),
+        # Two standard errors of a difference of two independent fractions, at the worst of the accuracies.
+        "noise": 2 * 2**0.5 * max(standard_error(result.accuracy, result.samples) for result in results),
+    }
+
+
+def _differing(runs: list[Run]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all runs, with the value in each."""
+    flat = [{"recipe": run.recipe, "seed": run.config.get("seed"), **settings(run)} for run in runs]
+    names = list(dict.fromkeys(name for pairs in flat for name in pairs))
+    columns = {name: [pairs.get(name, "") for pairs in flat] for name in names}
+    return {name: values for name, values in columns.items() if any(value != values[0] for value in values)}

@@ -1,0 +1,86 @@
+"""The course of the training: loss, accuracy, and the quick estimate of certified accuracy, per epoch."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from taut.reports.metrics import Metrics, Point
+from taut.reports.numbers import NORM_NAMES
+from taut.reports.style import Palette, Picture, new_figure, percent_axis, picture
+
+
+def learning_picture(metrics: Metrics, norm: str | None) -> Picture:
+    """Three panels that share the axis of epochs; the third only when the run logged the estimate."""
+    radii = sorted({radius for point in metrics.valid for radius in point.certified_estimate})
+
+    def draw(palette: Palette) -> Figure:
+        panels = 3 if radii else 2
+        figure = new_figure(9.6, 3.1)
+        loss, accuracy, *rest = figure.subplots(1, panels)
+        _draw_loss(loss, metrics, palette)
+        _draw_accuracy(accuracy, metrics, palette)
+        for axes in rest:
+            _draw_estimate(axes, metrics, radii, norm, palette)
+        for axes in (loss, accuracy, *rest):
+            axes.set_xlabel("epochs")
+            axes.set_xlim(left=0)
+        return figure
+
+    return picture("learning", "Loss, accuracy and estimated certified accuracy against the epoch", draw)
+
+
+def _draw_loss(axes: Axes, metrics: Metrics, palette: Palette) -> None:
+    _draw_pair(axes, metrics, palette, [point.loss for point in metrics.train], [point.loss for point in metrics.valid])
+    shown = [point.loss for point in (*metrics.train, *metrics.valid)]
+    if shown and min(shown) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_title("Loss")
+
+
+def _draw_accuracy(axes: Axes, metrics: Metrics, palette: Palette) -> None:
+    _draw_pair(axes, metrics, palette, _accuracies(metrics.train), _accuracies(metrics.valid))
+    percent_axis(axes, bottom=_floor([*_accuracies(metrics.train), *_accuracies(metrics.valid)]), top=1.005)
+    axes.set_title("Accuracy")
+    axes.legend(loc="best")
+
+
+def _draw_pair(axes: Axes, metrics: Metrics, palette: Palette, train: list[float], valid: list[float]) -> None:
+    axes.plot(metrics.epochs(metrics.train), train, color=palette.train, linewidth=1.1, label="training batches")
+    axes.plot(
+        metrics.epochs(metrics.valid), valid, color=palette.certified, marker="o", markersize=3, label="held-out split"
+    )
+
+
+def _draw_estimate(axes: Axes, metrics: Metrics, radii: list[float], norm: str | None, palette: Palette) -> None:
+    colors = _ramp(palette, len(radii))
+    epochs = metrics.epochs(metrics.valid)
+    for color, radius in zip(colors, radii, strict=True):
+        values = [point.certified_estimate.get(radius, np.nan) for point in metrics.valid]
+        axes.plot(epochs, values, color=color, marker="o", markersize=3, label=f"{radius:g}")
+    percent_axis(axes, top=1.005)
+    axes.set_title("Certified accuracy, estimate")
+    title = "radius" if norm is None else f"{NORM_NAMES[norm]} radius"
+    axes.legend(title=title, loc="best", ncols=2, columnspacing=1.0, handlelength=1.2, title_fontsize=8.5)
+
+
+def _ramp(palette: Palette, count: int) -> list[str]:
+    """The colour of what is certified, paler for each larger radius."""
+    ends = LinearSegmentedColormap.from_list("certified", [palette.certified, palette.paper])
+    return [to_hex(color) for color in ends(np.linspace(0.0, 0.6, count))]
+
+
+def _accuracies(points: list[Point]) -> list[float]:
+    return [np.nan if point.accuracy is None else point.accuracy for point in points]
+
+
+def _floor(fractions: list[float]) -> float:
+    """Bottom of an accuracy axis: a multiple of 10 % below most points, so that a good run is not a line at the top."""
+    known = np.asarray([fraction for fraction in fractions if np.isfinite(fraction)])
+    if len(known) == 0:
+        return 0.0
+    return max(0.0, np.floor(10 * float(np.quantile(known, 0.03))) / 10 - 0.1)

@@ -1,0 +1,75 @@
+"""`metrics.jsonl`: the course of the training, one JSON object a line."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from taut.errors import UserError
+from taut.reports.files import Fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One line of the log."""
+
+    step: float
+    """Optimiser steps taken so far."""
+    epoch: float
+    """The epoch as it was logged."""
+    loss: float
+    accuracy: float | None
+    certified_estimate: dict[float, float]
+    """By radius: accuracy under the training loop's own quick estimate, which proves nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """The log, training batches and held-out split apart, each in order of the step."""
+
+    train: list[Point]
+    valid: list[Point]
+
+    @property
+    def steps_per_epoch(self) -> float | None:
+        """Steps between two evaluations of the held-out split, or None where there was none."""
+        return self.valid[-1].step / len(self.valid) if self.valid and self.valid[-1].step > 0 else None
+
+    def epochs(self, points: list[Point]) -> list[float]:
+        """Place of each point on an axis of epochs completed."""
+        per_epoch = self.steps_per_epoch
+        return [point.step / per_epoch if per_epoch else point.epoch for point in points]
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Read and check `metrics.jsonl`. A last line without an end is left out: the run may still be writing it."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    lines = content.split("\n")[:-1]
+    kinds: dict[str, list[Point]] = {"train": [], "valid": []}
+    for number, line in enumerate(lines, start=1):
+        kind, point = _read_line(line, number, path)
+        kinds.setdefault(kind, []).append(point)
+    return Metrics(
+        train=sorted(kinds["train"], key=lambda point: point.step),
+        valid=sorted(kinds["valid"], key=lambda point: point.step),
+    )
+
+
+def _read_line(line: str, number: int, path: Path) -> tuple[str, Point]:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: line {number} is not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is damaged: line {number} must hold a JSON object")
+    fields = Fields(values, path)
+    point = Point(
+        step=fields.number("step"),
+        epoch=fields.optional_number("epoch") or 0.0,
+        loss=fields.number("loss"),
+        accuracy=fields.optional_number("accuracy"),
+        certified_estimate=fields.by_radius("certified_estimate"),
+    )
+    return fields.text("kind"), point

@@ -1,0 +1,56 @@
+"""How numbers are written: aligned, with their unit, and never rounded to the flattering side."""
+
+import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+THIN_SPACE = "\u202f"
+NORM_NAMES = {"l2": "\N{SCRIPT SMALL L}2", "linf": "\N{SCRIPT SMALL L}∞"}
+
+
+def percent(fraction: float) -> str:
+    """A fraction as percent with two decimals: 0.9375 -> "93.75 %"."""
+    return f"{100 * fraction:.2f}{THIN_SPACE}%"
+
+
+def upper(value: float, *, decimals: int = 7) -> str:
+    """An upper bound, rounded up so that what is printed is a bound too: 1.00000001 -> "1.0000001".
+
+    >>> upper(1.00000001), upper(2.5), upper(1.0)
+    ('1.0000001', '2.5000000', '1.0000000')
+    """
+    return _rounded(value, ROUND_CEILING, decimals)
+
+
+def lower(value: float, *, decimals: int = 7) -> str:
+    """A lower bound, rounded down: 0.99999999 -> "0.9999999"."""
+    return _rounded(value, ROUND_FLOOR, decimals)
+
+
+def _rounded(value: float, rounding: str, decimals: int) -> str:
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "none"
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-decimals), rounding=rounding))
+
+
+def whole(value: int) -> str:
+    """A count with its thousands apart: 1234567 -> "1 234 567"."""
+    return f"{value:,}".replace(",", THIN_SPACE)
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it.
+
+    >>> duration(4.21), duration(75.0), duration(7384.0)
+    ('4.2 s', '1 min 15 s', '2 h 03 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def standard_error(fraction: float, samples: int) -> float:
+    """Standard error of a fraction that was counted on so many independent samples."""
+    return math.sqrt(fraction * (1 - fraction) / max(samples, 1))

@@ -1,0 +1,36 @@
+"""From a template and what it shows to the bytes of one self-contained HTML file."""
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from taut.reports import numbers
+
+
+def render(template: str, context: dict[str, Any]) -> bytes:
+    """Fill a template of this folder. Everything is escaped, and a name that is not given is an error."""
+    return _environment().get_template(template).render(context).encode("utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": numbers.percent,
+        "upper": numbers.upper,
+        "lower": numbers.lower,
+        "whole": numbers.whole,
+        "duration": numbers.duration,
+        "norm": numbers.NORM_NAMES.__getitem__,
+        "base64": lambda content: base64.b64encode(content).decode("ascii"),
+    }
+    return environment

@@ -1,0 +1,45 @@
+"""Grids of held-out pictures with their label, prediction and certified radius."""
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from taut.reports.evaluation import Evaluation, Pictures
+from taut.reports.style import Palette, Picture, new_figure, picture
+
+COLUMNS = 8
+
+
+def grid_picture(name: str, evaluation: Evaluation, pictures: Pictures) -> Picture:
+    """So many pictures in rows of eight, in the order in which the run wrote them."""
+
+    def draw(palette: Palette) -> Figure:
+        rows = math.ceil(len(pictures.index) / COLUMNS)
+        figure = new_figure(9.6, 1.62 * rows)
+        grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, image, index in zip(grid, pictures.images, pictures.index, strict=False):
+            _draw_image(axes, image)
+            _write_below(axes, evaluation, int(index), palette)
+        return figure
+
+    return picture(name, name.replace("_", " ") + " pictures of the held-out split", draw)
+
+
+def _draw_image(axes: Axes, image: np.ndarray) -> None:
+    """Grey for one channel, colour for three; the first channel of anything else."""
+    shown = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
+    axes.imshow(np.clip(shown, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
+
+
+def _write_below(axes: Axes, evaluation: Evaluation, index: int, palette: Palette) -> None:
+    label, prediction = int(evaluation.label[index]), int(evaluation.prediction[index])
+    right = label == prediction
+    words = f"{label}" if right else f"{label}, read as {prediction}"
+    color = palette.ink if right else palette.wrong
+    below = {"transform": axes.transAxes, "horizontalalignment": "center", "verticalalignment": "top"}
+    axes.text(0.5, -0.04, words, fontsize=9, fontweight="bold", color=color, **below)
+    axes.text(0.5, -0.19, f"radius {evaluation.radius[index]:.3g}", fontsize=8.5, color=palette.muted, **below)
