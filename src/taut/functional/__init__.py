@@ -1,0 +1,25 @@
+"""Pure tensor mathematics: no state, no modules. The formulas behind `taut.nn`."""
+
+from taut.functional.bounded import almost_orthogonal, gram_norm, spectral_normalize, unit_rows
+from taut.functional.l1_ball import project_rows_l1, scale_rows_l1
+from taut.functional.orthogonal import bjorck_step, cayley, cholesky_factor, exponential
+from taut.functional.polar import polar_factor
+from taut.functional.sorting import full_sort, group_sort, max_min, max_out
+
+__all__ = [
+    "almost_orthogonal",
+    "bjorck_step",
+    "cayley",
+    "cholesky_factor",
+    "exponential",
+    "full_sort",
+    "gram_norm",
+    "group_sort",
+    "max_min",
+    "max_out",
+    "polar_factor",
+    "project_rows_l1",
+    "scale_rows_l1",
+    "spectral_normalize",
+    "unit_rows",
+]

@@ -1,0 +1,5 @@
+"""Losses of margin-based training, as plain functions of logits and labels."""
+
+from taut.losses.margin import hkr_loss, kr_loss, margin_loss, temperature_offset_cross_entropy
+
+__all__ = ["hkr_loss", "kr_loss", "margin_loss", "temperature_offset_cross_entropy"]

@@ -1,0 +1,83 @@
+"""Losses that ask a 1-Lipschitz classifier for margin, in units of the input norm."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def temperature_offset_cross_entropy(
+    logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, " batch"],
+    *,
+    temperature: float = 0.25,
+    offset: float = 1.5 * math.sqrt(2),
+) -> Float[Tensor, ""]:
+    r"""t CE((z - o onehot(y)) / t), mean over the batch: cross-entropy that keeps pushing until the margin passes
+    `offset`.
+
+    Small temperatures approach the hinge max(0, o - margin). Source: Prach and Lampert (2022); Araujo et al. (2023).
+    Errors: ValueError unless temperature > 0.
+
+    >>> import torch
+    >>> logits, labels = torch.tensor([[9.0, 0.0]]), torch.tensor([0])
+    >>> bool(temperature_offset_cross_entropy(logits, labels) < 1e-6)
+    True
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be > 0, got {temperature}")
+    shifted = logits - offset * F.one_hot(labels, logits.shape[1])
+    return temperature * F.cross_entropy(shifted / temperature, labels)
+
+
+def margin_loss(
+    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, margin: float
+) -> Float[Tensor, ""]:
+    r"""max(0, margin - (z_y - max_{j != y} z_j)), mean over the batch: the multi-class hinge on the smallest margin.
+
+    Scale `margin` by the Lipschitz constant of the network. Errors: ValueError unless margin > 0.
+
+    >>> import torch
+    >>> margin_loss(torch.tensor([[1.0, 0.5]]), torch.tensor([0]), margin=2.0)
+    tensor(1.5000)
+    """
+    if not margin > 0:
+        raise ValueError(f"margin must be > 0, got {margin}")
+    own = F.one_hot(labels, logits.shape[1]).bool()
+    others = logits.masked_fill(own, -math.inf).amax(1)
+    return (margin - (logits[own] - others)).clamp_min(0).mean()
+
+
+def kr_loss(outputs: Float[Tensor, "*any"], positive: torch.Tensor) -> Float[Tensor, ""]:
+    r"""-(mean of f over positives - mean of f over the rest): minus the Kantorovich-Rubinstein dual value.
+
+    `positive` is a boolean tensor of the same shape. Errors: ValueError when one side is empty.
+
+    >>> import torch
+    >>> kr_loss(torch.tensor([1.0, -1.0]), torch.tensor([True, False]))
+    tensor(-2.)
+    """
+    count = int(positive.sum())
+    if count in (0, positive.numel()):
+        raise ValueError(f"both sides need samples, got {count} positives of {positive.numel()}")
+    return outputs[~positive].mean() - outputs[positive].mean()
+
+
+def hkr_loss(
+    outputs: Float[Tensor, "*any"], positive: torch.Tensor, *, alpha: float, margin: float = 1.0
+) -> Float[Tensor, ""]:
+    r"""alpha hinge + (1 - alpha) KR: the hinge-regularised Kantorovich-Rubinstein loss for two classes.
+
+    Errors: ValueError unless 0 <= alpha <= 1. Source: Serrurier et al. (2021).
+
+    >>> import torch
+    >>> hkr_loss(torch.tensor([1.0, -1.0]), torch.tensor([True, False]), alpha=0.5)
+    tensor(-1.)
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
+    sign = torch.where(positive, 1.0, -1.0).to(outputs)
+    hinge = (margin - sign * outputs).clamp_min(0).mean()
+    return alpha * hinge + (1 - alpha) * kr_loss(outputs, positive)

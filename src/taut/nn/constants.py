@@ -1,0 +1,106 @@
+"""Lipschitz constants of modules without weights, in l2 and linf."""
+
+from collections.abc import Iterator
+
+from torch import fx, nn
+
+from taut.nn import sorts
+from taut.nn._plain import numbers_in, same_graph
+from taut.nn.scale import Scale
+
+NORMS = ("l2", "linf")
+
+
+def checked_norm(norm: str) -> str:
+    """Refuse anything but "l2" and "linf"."""
+    if norm not in NORMS:
+        raise ValueError(f"norm must be 'l2' or 'linf', got {norm!r}")
+    return norm
+
+
+def constant(module: nn.Module, norm: str) -> float | None:
+    r"""Lipschitz constant of a module without weights, in `norm` ("l2" or "linf"); None when there is no rule for it.
+
+    Modules of one's own take part by a method `lipschitz_constant(norm) -> float | None`. Folded activations are
+    recognised by their graph. Torch's own modules are matched by exact type: a subclass may compute something else.
+
+    >>> constant(nn.ReLU(), "l2"), constant(nn.Sigmoid(), "linf"), constant(nn.Linear(2, 2), "l2")
+    (1.0, 0.25, None)
+    """
+    checked_norm(norm)
+    own = getattr(module, "lipschitz_constant", None)
+    if callable(own):
+        return own(norm)  # type: ignore[no-any-return]
+    if isinstance(module, fx.GraphModule):
+        activation = recognise(module)
+        return None if activation is None else constant(activation, norm)
+    if type(module) is Scale:
+        return abs(module.factor)
+    return _elementwise(module) or _by_slope(module)
+
+
+def recognise(module: nn.Module) -> nn.Module | None:
+    """The activation that a folded graph computes, or None. The graph itself decides, not a name that it carries.
+
+    >>> recognise(sorts.MaxMin().fold())
+    MaxMin(dim=1)
+    """
+    if not isinstance(module, fx.GraphModule):
+        return None
+    for candidate in _candidates(module):
+        if same_graph(module, candidate.fold()):  # type: ignore[operator, arg-type]
+            return candidate
+    return None
+
+
+def _candidates(module: fx.GraphModule) -> Iterator[nn.Module]:
+    """Every activation whose options are among the numbers of the graph."""
+    yield sorts.Abs()
+    for number in sorted(numbers_in(module)):
+        yield Scale(number)
+        if isinstance(number, int):
+            yield sorts.MaxMin(dim=number)
+            yield sorts.FullSort(dim=number)
+            for size in (n for n in numbers_in(module) if isinstance(n, int) and n >= 2):
+                yield sorts.GroupSort(size, dim=number)
+                yield sorts.MaxOut(size, dim=number)
+
+
+def _elementwise(module: nn.Module) -> float | None:
+    """Entry-by-entry functions and rearrangements: the largest slope, the same in l2 and linf."""
+    slopes: dict[type[nn.Module], float] = {
+        nn.Identity: 1.0,
+        nn.Flatten: 1.0,
+        nn.Unflatten: 1.0,
+        nn.PixelShuffle: 1.0,
+        nn.PixelUnshuffle: 1.0,
+        nn.ChannelShuffle: 1.0,
+        nn.ReLU: 1.0,
+        nn.ReLU6: 1.0,
+        nn.Hardtanh: 1.0,
+        nn.Softplus: 1.0,
+        nn.Softshrink: 1.0,
+        nn.Softsign: 1.0,
+        nn.LogSigmoid: 1.0,
+        nn.Tanh: 1.0,
+        nn.Sigmoid: 0.25,
+        nn.GELU: 1.13,  # true maximum 1.1289...
+        nn.SiLU: 1.1,  # 1.0998...
+        nn.Mish: 1.09,  # 1.0884...
+    }
+    if type(module) is nn.GELU and module.approximate != "none":
+        return None
+    return slopes.get(type(module))
+
+
+def _by_slope(module: nn.Module) -> float | None:
+    """Modules whose constant depends on their settings."""
+    if type(module) is nn.LeakyReLU:
+        return max(1.0, abs(module.negative_slope))
+    if type(module) in (nn.ELU, nn.CELU):
+        return max(1.0, abs(module.alpha)) if type(module) is nn.ELU else 1.0  # type: ignore[union-attr, arg-type]
+    if type(module) in (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d) and not module.training:
+        return 1.0
+    if type(module) in (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d):
+        return 1.0
+    return None

@@ -1,0 +1,76 @@
+"""From constrained layers to plain torch modules."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from taut.nn.scale import Scale
+from taut.nn.sequential import Sequential
+
+
+@torch.no_grad()
+def fold(model: nn.Module) -> nn.Module:
+    r"""A copy of `model` made of plain torch modules: the same function, with every constraint already applied to the
+    weights.
+
+    Constrained layers become torch.nn.Linear with contiguous weights, activations become graphs of torch functions,
+    and a Sequential with constant K becomes torch.nn.Sequential with K multiplied into its last linear layer. The
+    copy needs no taut to run, pickle, export or save, costs what a plain network costs, and no longer follows the
+    original's parameters. Modules that are not taut's are copied as they are.
+
+    >>> import torch
+    >>> from taut import nn as tnn
+    >>> fold(tnn.Sequential(tnn.BjorckLinear(4, 2), lipschitz=2.0))
+    Sequential(
+      (0): Linear(in_features=4, out_features=2, bias=True)
+    )
+    """
+    return _folded(copy.deepcopy(model), {})
+
+
+def _folded(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
+    """Fold the children, then the module itself; a module that is used twice stays one module."""
+    if id(module) in done:
+        return done[id(module)]
+    original = module
+    _remove_parametrizations(module)
+    for name, child in list(module._modules.items()):
+        if child is not None and name != "parametrizations":
+            module._modules[name] = _folded(child, done)
+    if isinstance(module, Sequential):
+        module = _plain_sequential(module)
+    elif callable(getattr(module, "fold", None)):
+        module = module.fold()  # type: ignore[operator]
+    elif type(module).__module__.startswith("taut.nn"):
+        # a thin layer holds nothing that its torch class does not: it becomes one
+        module.__class__ = next(cls for cls in type(module).__mro__ if cls.__module__.startswith("torch.nn"))
+    module.training = original.training
+    done[id(original)] = module
+    return module
+
+
+def _remove_parametrizations(module: nn.Module) -> None:
+    for name in list(getattr(module, "parametrizations", {})):
+        value = getattr(module, name)
+        trainable = any(p.requires_grad for p in module.parametrizations[name].parameters())  # type: ignore[index]
+        parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+        # new memory: torch leaves a view in whatever layout the parametrization returned, which safetensors refuses
+        setattr(module, name, nn.Parameter(value.detach().clone(memory_format=torch.contiguous_format), trainable))
+
+
+def _plain_sequential(module: Sequential) -> nn.Sequential:
+    layers = list(module.named_children())
+    if module.lipschitz != 1.0:
+        last = layers[-1][1] if layers else None
+        if type(last) is nn.Linear and sum(child is last for _, child in layers) == 1:
+            last.weight.mul_(module.lipschitz)
+            if last.bias is not None:
+                last.bias.mul_(module.lipschitz)
+        else:
+            layers.append((str(len(layers)), Scale(module.lipschitz).fold()))
+    plain = nn.Sequential()
+    for name, layer in layers:
+        plain.add_module(name, layer)
+    return plain

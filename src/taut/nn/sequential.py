@@ -1,0 +1,58 @@
+r"""A chain of constrained layers, scaled to any Lipschitz constant K."""
+
+import math
+from collections import OrderedDict
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from taut.nn.constants import NORMS, constant
+
+
+class Sequential(nn.Sequential):
+    r"""K f_n(...f_1(x)): K-Lipschitz when each f_i is 1-Lipschitz. K multiplies the output, biases and all.
+
+    Every layer must be one that is constrained (a layer of `taut.nn`, one changed by `taut.constrain`, an activation
+    with a known constant, a nested Sequential): a plain torch.nn.Linear is refused, because K would then promise what
+    does not hold. The proven constant of what is there is `taut.lipschitz_bound(net)`.
+
+    Errors: TypeError that names an unconstrained layer; ValueError unless 0 < lipschitz < infinity.
+
+    >>> import torch
+    >>> from taut import nn as tnn
+    >>> net = Sequential(tnn.BjorckLinear(4, 8), tnn.MaxMin(), tnn.BjorckLinear(8, 1), lipschitz=3.0)
+    >>> net(torch.zeros(2, 4)).shape
+    torch.Size([2, 1])
+    """
+
+    def __init__(self, *layers: nn.Module | OrderedDict[str, nn.Module], lipschitz: float = 1.0) -> None:
+        super().__init__(*layers)  # type: ignore[arg-type]
+        if not (isinstance(lipschitz, (int, float)) and 0 < lipschitz < math.inf):
+            raise ValueError(f"lipschitz must be a positive finite number, got {lipschitz!r}")
+        for name, layer in self.named_children():
+            if not _constrained(layer):
+                raise TypeError(
+                    f"layer {name} ({type(layer).__name__}) has no Lipschitz constraint: use a layer of taut.nn, "
+                    "taut.constrain(layer), or give it a method lipschitz_constant(norm)"
+                )
+        self.lipschitz = float(lipschitz)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name for it
+        output = super().forward(input)
+        return output if self.lipschitz == 1.0 else self.lipschitz * output
+
+    def extra_repr(self) -> str:
+        return "" if self.lipschitz == 1.0 else f"lipschitz={self.lipschitz:g}"
+
+
+def _constrained(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.Sequential):
+        return isinstance(layer, Sequential) or all(_constrained(child) for child in layer)
+    if any(constant(layer, norm) is not None for norm in NORMS):
+        return True
+    if hasattr(layer, "project_"):
+        return True
+    return parametrize.is_parametrized(layer) and any(
+        getattr(p, "__module__", "").startswith("taut.nn") or hasattr(p, "lipschitz_parametrization")
+        for p in layer.parametrizations["weight"]  # type: ignore[index, union-attr]
+    )
