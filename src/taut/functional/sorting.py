@@ -47,8 +47,8 @@ class _MaxMin(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (mask,) = ctx.saved_tensors
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (mask,), (grad,) = ctx.saved_tensors, grad_outputs
         of_max, of_min = grad.chunk(2, ctx.dim)
         if torch.is_grad_enabled():  # a second derivative is wanted: linear in grad, so differentiable as it stands
             return torch.cat((torch.lerp(of_min, of_max, mask), torch.lerp(of_max, of_min, mask)), ctx.dim), None
@@ -64,7 +64,7 @@ def _eager() -> bool:
     return (
         torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._functorch.peek_interpreter_stack() is None  # type: ignore[attr-defined]
     )
 
 

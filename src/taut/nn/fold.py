@@ -4,7 +4,6 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from taut.nn.scale import Scale
 from taut.nn.sequential import Sequential
@@ -52,12 +51,20 @@ def _folded(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
 
 
 def _remove_parametrizations(module: nn.Module) -> None:
-    for name in list(getattr(module, "parametrizations", {})):
-        value = getattr(module, name)
-        trainable = any(p.requires_grad for p in module.parametrizations[name].parameters())  # type: ignore[index]
-        parametrize.remove_parametrizations(module, name, leave_parametrized=True)
-        # new memory: torch leaves a view in whatever layout the parametrization returned, which safetensors refuses
-        setattr(module, name, nn.Parameter(value.detach().clone(memory_format=torch.contiguous_format), trainable))
+    """Materialise the constrained tensors, without `parametrize.remove_parametrizations`.
+
+    That one deletes the property from the injected class, which deep copies share: the original would lose its weight.
+    """
+    constrained = getattr(module, "parametrizations", {})
+    values = {name: getattr(module, name) for name in constrained}
+    trainable = {name: any(p.requires_grad for p in constrained[name].parameters()) for name in values}
+    if values:
+        del module.parametrizations
+        module.__class__ = type(module).__bases__[0]
+    for name, value in values.items():
+        # new memory: a parametrization may return a view in any layout, which safetensors refuses
+        tensor = value.detach().clone(memory_format=torch.contiguous_format)
+        module.register_parameter(name, nn.Parameter(tensor, trainable[name]))
 
 
 def _plain_sequential(module: Sequential) -> nn.Sequential:
