@@ -82,7 +82,7 @@ def synthetic_run(path: Path, *, seed: int = 0, norm: str = "l2") -> Path:
     return path
 
 
-@pytest.fixture(name="make_run")
+@pytest.fixture(name="make_run", scope="session")
 def _make_run() -> Callable[..., Path]:
     return synthetic_run
 
@@ -90,6 +90,26 @@ def _make_run() -> Callable[..., Path]:
 @pytest.fixture(name="run_dir")
 def _run_dir(tmp_path: Path) -> Path:
     return synthetic_run(tmp_path / "run")
+
+
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan the plots without drawing them, for tests that look at the words only."""
+    from taut.reports import (
+        certified_plot,
+        comparison,
+        learning_plot,
+        margin_plot,
+        picture_grid,
+        spectrum_plot,
+    )
+    from taut.reports.style import Picture
+
+    def sketch(name: str, alt: str, draw: object) -> Picture:
+        return Picture(name=name, light=b"", dark=b"", width=960, alt=alt)
+
+    for module in (certified_plot, comparison, learning_plot, margin_plot, picture_grid, spectrum_plot):
+        monkeypatch.setattr(module, "picture", sketch)
 
 
 def _write(path: Path, content: object) -> None:

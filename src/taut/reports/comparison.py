@@ -15,7 +15,7 @@ from taut.reports.numbers import standard_error
 from taut.reports.page import render
 from taut.reports.report import reproduce_command
 from taut.reports.result import Result
-from taut.reports.run import Run, read_run, settings
+from taut.reports.run import Run, read_run
 from taut.reports.style import Palette, Picture, new_figure, picture
 
 
@@ -126,7 +126,7 @@ def _context(rows: list[Row], pictures: list[Picture]) -> dict[str, Any]:
 
 def _differing(runs: list[Run]) -> dict[str, list[Any]]:
     """The settings that are not the same in all runs, with the value in each."""
-    flat = [{"recipe": run.recipe, "seed": run.config.get("seed"), **settings(run)} for run in runs]
+    flat = [{"recipe": run.recipe, "seed": run.config.get("seed"), **run.settings} for run in runs]
     names = list(dict.fromkeys(name for pairs in flat for name in pairs))
     columns = {name: [pairs.get(name, "") for pairs in flat] for name in names}
     return {name: values for name, values in columns.items() if any(value != values[0] for value in values)}

@@ -13,7 +13,7 @@ from taut.reports.numbers import duration, standard_error, whole
 from taut.reports.page import render
 from taut.reports.picture_grid import grid_picture
 from taut.reports.result import Result
-from taut.reports.run import Run, read_run, settings
+from taut.reports.run import Run, read_run
 from taut.reports.spectrum_plot import layers_with_spectrum, spectrum_picture
 from taut.reports.style import Picture
 
@@ -74,7 +74,6 @@ def _context(run: Run, pictures: dict[str, Picture]) -> dict[str, Any]:
         "model_hash": str((run.certificate or {}).get("model_hash", ""))[:16],
         "command": reproduce_command(run),
         "facts": _facts(run),
-        "settings": settings(run),
     }
 
 

@@ -20,6 +20,8 @@ class Run:
     path: Path
     config: dict[str, Any]
     """`config.json` as it stands."""
+    settings: dict[str, Any]
+    """The configuration in it, as flat `section.option: value` pairs."""
     metrics: Metrics | None
     result: Result | None
     evaluation: Evaluation | None
@@ -58,6 +60,7 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         config=config,
+        settings=_flat(Fields(config, path / "config.json").mapping("config"), ""),
         metrics=_when_there(path / "metrics.jsonl", read_metrics),
         result=result,
         evaluation=evaluation,
@@ -84,11 +87,6 @@ def _agree(result: Result, evaluation: Evaluation, path: Path) -> None:
                 f"{path} is damaged: result.json says that {fraction} is certified at {eps:g}, "
                 f"the radii in evaluation.safetensors say {found}"
             )
-
-
-def settings(run: Run) -> dict[str, Any]:
-    """The run's whole configuration as flat `section.option: value` pairs."""
-    return _flat(Fields(run.config, run.path / "config.json").mapping("config"), "")
 
 
 def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
