@@ -47,9 +47,9 @@ def synthetic_run(path: Path, *, seed: int = 0, norm: str = "l2") -> Path:
             "dataset": "made-up",
             "samples": SAMPLES,
             "accuracy": float(np.mean(~wrong)),
-            "certified": {f"{eps:g}": float(np.mean(radius >= eps)) for eps in RADII},
+            "certified": {f"{eps:g}": float(np.mean(radius > eps)) for eps in RADII},
             "attacked": {f"{eps:g}": float(np.mean(kept)) for eps, kept in survived.items()},
-            "attack": {"name": "pgd", "steps": 50, "restarts": 2},
+            "attack": {"method": "pgd", "steps": 50, "restarts": 2},
             "norm": norm,
             "lipschitz_bound": 1.0000002384185933,
             "layers": [_layer(generator, index) for index in range(4)],
@@ -135,8 +135,8 @@ def _log(generator: np.random.Generator, epochs: int = 20, steps: int = 24) -> l
     lines: list[dict[str, object]] = []
     for epoch in range(epochs):
         places = range(epoch * steps + 4, (epoch + 1) * steps + 1, 4)
-        lines.extend(_line("train", step, epoch, generator, 0.06) for step in places)
-        line = _line("valid", (epoch + 1) * steps, epoch, generator, 0.01)
+        lines.extend(_line("train", step, epoch + 1, generator, 0.06) for step in places)
+        line = _line("valid", (epoch + 1) * steps, epoch + 1, generator, 0.01)
         level = float(line["accuracy"])  # type: ignore[arg-type]
         lines.append(line | {"certified_estimate": {f"{eps:g}": level * float(np.exp(-eps)) for eps in RADII}})
     return lines

@@ -8,7 +8,9 @@ import pytest
 
 from taut.errors import UsageError, UserError
 from taut.reports import write_comparison
-from taut.reports.comparison import labels
+from taut.reports.comparison import draw_curves, labels, rows_of
+from taut.reports.run import read_run
+from taut.reports.style import LIGHT
 
 Make = Callable[..., Path]
 
@@ -40,7 +42,11 @@ def test_the_best_of_the_same_data_stands_out(tmp_path: Path, make_run: Make) ->
 
 @pytest.mark.usefixtures("sketched")
 def test_runs_in_different_norms_do_not_share_a_plot(tmp_path: Path, make_run: Make) -> None:
-    runs = [make_run(tmp_path / norm, norm=norm) for norm in ("l2", "linf")]
+    runs = [make_run(tmp_path / name, norm=norm) for name, norm in (("a", "l2"), ("b", "linf"), ("c", "l2"))]
+    rows = rows_of([read_run(run) for run in runs])
+    for norm, names in (("l2", ["a", "c"]), ("linf", ["b"])):
+        (axes,) = draw_curves(norm, rows, LIGHT).axes
+        assert [line.get_label() for line in axes.lines] == names
     write_comparison(runs, tmp_path / "comparison.html")
     assert sorted(path.name for path in tmp_path.glob("*.png")) == [
         "comparison-certified-accuracy-l2.png",

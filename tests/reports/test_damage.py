@@ -68,7 +68,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "no radius": (_tensor(radius=None), r"evaluation\.safetensors is damaged: it lacks radius"),
     "short margin": (_tensor(margin=np.zeros(3)), "must have one value per sample"),
-    "negative radius": (_tensor(radius=np.full(400, -1.0)), "every radius must be a finite number"),
+    "negative radius": (_tensor(radius=np.full(400, -1.0)), "every radius must be a number"),
     "odd attack": (_tensor(attacked_hard=np.zeros(400, dtype=bool)), "'attacked_hard' does not end with the size"),
     "picture elsewhere": (
         _tensor(most_certified_index=np.full(8, 400)),

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -169,7 +168,7 @@ def test_a_write_that_fails_half_way_keeps_the_old_page(run_dir: Path, monkeypat
 
 def test_the_page_depends_on_the_run_alone_and_leaves_no_global_state(drawn_run: Path) -> None:
     page = (drawn_run / "report.html").read_bytes()
-    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "axes.grid": False, "figure.dpi": 30}):
+    with mpl.rc_context({"axes.facecolor": "red", "xtick.direction": "in", "axes.labelpad": 30.0}):
         settings = dict(mpl.rcParams)
         assert write_report(drawn_run).read_bytes() == page
         assert dict(mpl.rcParams) == settings
@@ -183,6 +182,18 @@ def test_a_run_in_the_other_norm_names_it(tmp_path: Path, make_run: Callable[...
 
 
 @pytest.mark.usefixtures("sketched")
+def test_an_attack_on_a_part_of_the_samples_is_compared_on_that_part(run_dir: Path) -> None:
+    assert "samples only" not in Page(write_report(run_dir)).text
+    result = json.loads((run_dir / "result.json").read_text())
+    part = {"samples": 100, "accuracy": 0.98, "certified": dict.fromkeys(result["certified"], 0.43)}
+    _change(run_dir / "result.json", attack=result["attack"] | part, attacked=dict.fromkeys(result["certified"], 0.45))
+    page = Page(write_report(run_dir))
+    assert "It met the first 100 samples only" in page.text
+    assert page.text.count("2.00 points") == len(result["certified"])
+    assert 0.98 in page.values
+
+
+@pytest.mark.usefixtures("sketched")
 def test_layers_without_singular_values_are_listed(run_dir: Path) -> None:
     layers = [
         {"name": "0", "kind": "LInfLinear", "bound": 1.0, "sigma_min": None, "sigma_max": None, "method": "row sums"}
@@ -191,17 +202,6 @@ def test_layers_without_singular_values_are_listed(run_dir: Path) -> None:
     page = Page(write_report(run_dir))
     assert "LInfLinear" in page.text
     assert "Singular values of each layer" not in page.text
-
-
-def test_pictures_in_colour_and_of_any_number_are_drawn(run_dir: Path) -> None:
-    tensors = load_file(run_dir / "evaluation.safetensors")
-    tensors["most_certified"] = np.repeat(tensors["most_certified"], 3, axis=1)
-    tensors["least_certified"] = np.repeat(tensors["least_certified"], 2, axis=0)[:11]
-    tensors["least_certified_index"] = np.repeat(tensors["least_certified_index"], 2)[:11]
-    save_file(tensors, run_dir / "evaluation.safetensors")
-    text = Page(write_report(run_dir)).text
-    assert "The largest certified radii" in text
-    assert "the smallest radii above 0" in text
 
 
 def _change(path: Path, **fields: object) -> None:

@@ -9,6 +9,9 @@ from taut.reports.numbers import NORM_NAMES
 from taut.reports.result import Result
 from taut.reports.style import Palette, Picture, new_figure, percent_axis, picture
 
+_FAR = 1e3
+"""Far beyond the right end of every axis, where radii without a limit still count."""
+
 
 def attacked_ceiling(accuracy: float, attacked: dict[float, float]) -> tuple[list[float], list[float]]:
     """Corners of the upper limit that the attacks prove: what breaks at one size is broken at every larger one.
@@ -42,7 +45,7 @@ def certified_picture(result: Result, evaluation: Evaluation) -> Picture:
 def draw_curve(axes: Axes, evaluation: Evaluation, *, color: str, label: str) -> None:
     """Draw the exact certified-accuracy curve of one run."""
     eps, fraction = certified_curve(evaluation.radius)
-    axes.step([*eps, eps[-1]], [*fraction, 0.0], where="pre", color=color, label=label)
+    axes.step([*eps, _FAR * eps[-1] + _FAR], [*fraction, fraction[-1]], where="post", color=color, label=label)
 
 
 def finish(axes: Axes, norm: str, limit: float) -> None:
@@ -55,24 +58,34 @@ def finish(axes: Axes, norm: str, limit: float) -> None:
 
 def radius_limit(evaluations: list[Evaluation], listed: list[float]) -> float:
     """Right end of the axis: all of the curve but the last half percent of the samples, and every listed radius."""
-    tails = [float(np.quantile(evaluation.radius, 0.995)) for evaluation in evaluations]
+    tails = [_tail(evaluation.radius) for evaluation in evaluations]
     return 1.06 * max([*tails, *listed, 1e-6])
+
+
+def _tail(radius: np.ndarray) -> float:
+    finite = radius[np.isfinite(radius)]
+    return float(np.quantile(finite, 0.995)) if len(finite) else 0.0
 
 
 def _draw_bracket(axes: Axes, result: Result, evaluation: Evaluation, palette: Palette) -> None:
     """Shade between proof and attack, as far as there was an attack, and mark the attacks."""
     if not result.attacked:
         return
-    sizes, ceiling = attacked_ceiling(result.accuracy, result.attacked)
-    eps, fraction = certified_curve(evaluation.radius)
+    sizes, ceiling = attacked_ceiling(result.attack.accuracy, result.attacked)
+    # The attack may have met only the first samples: the band is theirs on both sides.
+    eps, fraction = certified_curve(evaluation.radius[: result.attack.samples])
     grid = np.unique(np.concatenate([eps[eps <= sizes[-1]], sizes]))
-    # On (grid[k-1], grid[k]] the curve is the first corner at or after grid[k], and the ceiling that of the left end.
-    places = np.searchsorted(eps, grid, side="left")
-    low = np.append(fraction, 0.0)[places]
-    high = np.asarray(ceiling)[np.searchsorted(sizes, grid, side="left") - 1]
-    high[0] = ceiling[0]
+    low = fraction[np.searchsorted(eps, grid, side="right") - 1]
+    high = np.asarray(ceiling)[np.searchsorted(sizes, grid, side="right") - 1]
     axes.fill_between(
-        grid, low, np.maximum(low, high), step="pre", color=palette.attacked, alpha=0.16, linewidth=0, label="undecided"
+        grid,
+        low,
+        np.maximum(low, high),
+        step="post",
+        color=palette.attacked,
+        alpha=0.16,
+        linewidth=0,
+        label="undecided",
     )
     marks = sorted(result.attacked.items())
     axes.plot(

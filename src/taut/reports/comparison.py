@@ -41,7 +41,7 @@ def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
     """
     if len(run_dirs) < 2:
         raise UsageError(f"a comparison needs at least two runs, got {len(run_dirs)}")
-    rows = _rows([read_run(Path(run_dir)) for run_dir in run_dirs])
+    rows = rows_of([read_run(Path(run_dir)) for run_dir in run_dirs])
     pictures = [_curves(norm, rows) for norm in sorted({row.result.norm for row in rows if row.run.evaluation})]
     page = render("comparison.html", _context(rows, pictures))
     for drawn in pictures:
@@ -50,7 +50,8 @@ def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def _rows(runs: list[Run]) -> list[Row]:
+def rows_of(runs: list[Run]) -> list[Row]:
+    """The runs with their labels and with what is best among runs of the same data and norm."""
     results = [_finished(run) for run in runs]
     rows = []
     for run, label, result in zip(runs, labels([run.path for run in runs]), results, strict=True):
@@ -93,20 +94,21 @@ def labels(paths: list[Path]) -> list[str]:
 
 
 def _curves(norm: str, rows: list[Row]) -> Picture:
+    name, alt = f"certified-accuracy-{norm}", "Certified accuracy of each run against the radius"
+    return picture(name, alt, lambda palette: draw_curves(norm, rows, palette))
+
+
+def draw_curves(norm: str, rows: list[Row], palette: Palette) -> Figure:
+    """The curves of the runs that certify in `norm`: radii in two norms have no axis in common."""
     drawn = [(row, row.run.evaluation) for row in rows if row.run.evaluation and row.result.norm == norm]
-    evaluations = [evaluation for _, evaluation in drawn]
     listed = [eps for row, _ in drawn for eps in row.result.certified]
-
-    def draw(palette: Palette) -> Figure:
-        figure = new_figure(9.6, 4.8)
-        axes = figure.add_subplot()
-        for color, (row, evaluation) in zip(cycle(palette.series), drawn, strict=False):
-            draw_curve(axes, evaluation, color=color, label=row.label)
-        finish(axes, norm, radius_limit(evaluations, listed))
-        axes.legend(loc="upper right")
-        return figure
-
-    return picture(f"certified-accuracy-{norm}", "Certified accuracy of each run against the radius", draw)
+    figure = new_figure(9.6, 4.8)
+    axes = figure.add_subplot()
+    for color, (row, evaluation) in zip(cycle(palette.series), drawn, strict=False):
+        draw_curve(axes, evaluation, color=color, label=row.label)
+    finish(axes, norm, radius_limit([evaluation for _, evaluation in drawn], listed))
+    axes.legend(loc="upper right")
+    return figure
 
 
 def _context(rows: list[Row], pictures: list[Picture]) -> dict[str, Any]:

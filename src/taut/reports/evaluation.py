@@ -39,34 +39,33 @@ class Evaluation:
 
 
 def certified_fraction(radius: Float[np.ndarray, " samples"], eps: float) -> float:
-    """Fraction of the samples certified against every change of norm at most `eps`.
+    """Fraction of the samples whose certified radius is larger than `eps`.
 
     >>> certified_fraction(np.array([0.0, 0.5, 1.0, 2.0]), 0.5)
-    0.75
+    0.5
     """
-    return float(np.mean((radius >= eps) & (radius > 0)))
+    return float(np.mean(radius > eps))
 
 
 def certified_curve(
     radius: Float[np.ndarray, " samples"],
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """The corners (eps, fraction) of the exact curve: `fraction[k]` holds on the interval (eps[k - 1], eps[k]].
+    """The corners (eps, fraction) of the exact curve: `fraction[k]` holds from eps[k] up to, not at, eps[k + 1].
 
     It has one corner for each different radius, so nothing is sampled or smoothed.
 
     >>> eps, fraction = certified_curve(np.array([0.0, 0.5, 1.0, 1.0]))
     >>> eps.tolist(), fraction.tolist()
-    ([0.0, 0.5, 1.0], [0.75, 0.75, 0.5])
+    ([0.0, 0.5, 1.0], [0.75, 0.5, 0.0])
     """
-    positive = np.sort(radius[radius > 0])
-    eps = np.unique(positive)
-    reached = len(positive) - np.searchsorted(positive, eps, side="left")
-    fraction = np.concatenate([[len(positive)], reached]) / max(len(radius), 1)
-    return np.concatenate([[0.0], eps]), fraction
+    ordered = np.sort(radius)
+    eps = np.unique(np.append(ordered[np.isfinite(ordered)], 0.0))
+    larger = len(ordered) - np.searchsorted(ordered, eps, side="right")
+    return eps, larger / max(len(ordered), 1)
 
 
 def broken_certificates(evaluation: Evaluation) -> dict[float, int]:
-    """By the size of the attack: how many samples it changed although their certified radius is larger. Must be 0."""
+    """By the size of the attack: how many samples it changed within their certified radius. Must be 0."""
     return {
         eps: int(np.sum((evaluation.radius > eps) & ~survived)) for eps, survived in sorted(evaluation.survived.items())
     }
@@ -91,8 +90,8 @@ def read_evaluation(path: Path) -> Evaluation:
     rows = [radius, margin, label, prediction, *survived.values()]
     if any(row.shape != radius.shape or row.ndim != 1 for row in rows):
         raise UserError(f"{path} is damaged: radius, margin, label and prediction must have one value per sample")
-    if not (np.isfinite(radius).all() and (radius >= 0).all()):
-        raise UserError(f"{path} is damaged: every radius must be a finite number that is not negative")
+    if not (radius >= 0).all():
+        raise UserError(f"{path} is damaged: every radius must be a number that is not negative")
     return Evaluation(
         radius=radius,
         margin=margin,

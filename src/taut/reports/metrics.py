@@ -31,8 +31,9 @@ class Metrics:
 
     @property
     def steps_per_epoch(self) -> float | None:
-        """Steps between two evaluations of the held-out split, or None where there was none."""
-        return self.valid[-1].step / len(self.valid) if self.valid and self.valid[-1].step > 0 else None
+        """Steps in one epoch, or None where no epoch was finished: the held-out split is looked at when one ends."""
+        last = self.valid[-1] if self.valid else None
+        return last.step / last.epoch if last and last.step > 0 and last.epoch > 0 else None
 
     def epochs(self, points: list[Point]) -> list[float]:
         """Place of each point on an axis of epochs completed."""

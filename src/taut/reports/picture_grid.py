@@ -9,24 +9,26 @@ from matplotlib.figure import Figure
 from taut.reports.evaluation import Evaluation, Pictures
 from taut.reports.style import Palette, Picture, new_figure, picture
 
-COLUMNS = 8
+COLUMNS = 10
 
 
 def grid_picture(name: str, evaluation: Evaluation, pictures: Pictures) -> Picture:
-    """So many pictures in rows of eight, in the order in which the run wrote them."""
+    """So many pictures in rows, in the order in which the run wrote them."""
+    alt = name.replace("_", " ") + " pictures of the held-out split"
+    return picture(name, alt, lambda palette: draw_grid(evaluation, pictures, palette))
 
-    def draw(palette: Palette) -> Figure:
-        rows = math.ceil(len(pictures.index) / COLUMNS)
-        figure = new_figure(9.6, 1.62 * rows)
-        grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
-        for axes in grid:
-            axes.set_axis_off()
-        for axes, image, index in zip(grid, pictures.images, pictures.index, strict=False):
-            _draw_image(axes, image)
-            _write_below(axes, evaluation, int(index), palette)
-        return figure
 
-    return picture(name, name.replace("_", " ") + " pictures of the held-out split", draw)
+def draw_grid(evaluation: Evaluation, pictures: Pictures, palette: Palette) -> Figure:
+    """The figure itself."""
+    rows = math.ceil(len(pictures.index) / COLUMNS)
+    figure = new_figure(9.6, 1.36 * rows)
+    grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, image, index in zip(grid, pictures.images, pictures.index, strict=False):
+        _draw_image(axes, image)
+        _write_below(axes, evaluation, int(index), palette)
+    return figure
 
 
 def _draw_image(axes: Axes, image: np.ndarray) -> None:
@@ -41,5 +43,5 @@ def _write_below(axes: Axes, evaluation: Evaluation, index: int, palette: Palett
     words = f"{label}" if right else f"{label}, read as {prediction}"
     color = palette.ink if right else palette.wrong
     below = {"transform": axes.transAxes, "horizontalalignment": "center", "verticalalignment": "top"}
-    axes.text(0.5, -0.04, words, fontsize=9, fontweight="bold", color=color, **below)
-    axes.text(0.5, -0.19, f"radius {evaluation.radius[index]:.3g}", fontsize=8.5, color=palette.muted, **below)
+    axes.text(0.5, -0.05, words, fontsize=9, fontweight="bold", color=color, **below)
+    axes.text(0.5, -0.24, f"radius {evaluation.radius[index]:.3g}", fontsize=8.5, color=palette.muted, **below)

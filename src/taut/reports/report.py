@@ -65,6 +65,7 @@ def _context(run: Run, pictures: dict[str, Picture]) -> dict[str, Any]:
         "result": result,
         "headline": next((eps for eps in result.certified if eps > 0), None) if result else None,
         "radii": _radii(result) if result else [],
+        "partly_attacked": bool(result and result.attacked and result.attack.samples < result.samples),
         "largest_error": _largest_error(result) if result else None,
         "broken": broken_certificates(run.evaluation) if run.evaluation else {},
         "pictures": {place: pictures.get(place) for place in places},
@@ -80,15 +81,25 @@ def _context(run: Run, pictures: dict[str, Picture]) -> dict[str, Any]:
 def _radii(result: Result) -> list[dict[str, float | None]]:
     listed = sorted(set(result.certified) | set(result.attacked))
     return [
-        {"eps": eps, "certified": result.certified.get(eps), "attacked": result.attacked.get(eps)}
+        {
+            "eps": eps,
+            "certified": result.certified.get(eps),
+            "attacked": result.attacked.get(eps),
+            "undecided": _difference(result.attacked.get(eps), result.attack.certified.get(eps)),
+        }
         for eps in listed
         if eps > 0
     ]
 
 
+def _difference(larger: float | None, smaller: float | None) -> float | None:
+    return None if larger is None or smaller is None else larger - smaller
+
+
 def _largest_error(result: Result) -> float:
-    fractions = [result.accuracy, *result.certified.values(), *result.attacked.values()]
-    return max(standard_error(fraction, result.samples) for fraction in fractions)
+    fractions = [result.accuracy, *result.certified.values()]
+    errors = [standard_error(fraction, result.samples) for fraction in fractions]
+    return max(errors + [standard_error(fraction, result.attack.samples) for fraction in result.attacked.values()])
 
 
 def _arithmetic(run: Run) -> str:

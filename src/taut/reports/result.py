@@ -23,6 +23,19 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attack:
+    """How the attack was made. It may have met only the first of the samples: then it has numbers of its own."""
+
+    samples: int
+    accuracy: float
+    """Clean accuracy on the attacked samples."""
+    certified: dict[float, float]
+    """Certified accuracy on the attacked samples."""
+    settings: dict[str, Any]
+    """All else that the run says about it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The numbers of a finished classification run. Fractions lie in [0, 1]; radii are in input units."""
 
@@ -33,10 +46,10 @@ class Result:
     accuracy: float
     lipschitz_bound: float
     certified: dict[float, float]
-    """Fraction of the samples that are correct with a certified radius of at least the key."""
+    """Fraction of the samples whose certified radius is larger than the key."""
     attacked: dict[float, float]
-    """Fraction of the samples that are still correct after an attack of that size."""
-    attack: dict[str, Any]
+    """Fraction of the attacked samples that are still correct after an attack of that size."""
+    attack: "Attack"
     layers: list[Layer]
     parameters: int | None
     seconds: dict[str, float]
@@ -61,7 +74,7 @@ def read_result(path: Path) -> Result:
         lipschitz_bound=fields.number("lipschitz_bound"),
         certified=fields.by_radius("certified"),
         attacked=fields.by_radius("attacked"),
-        attack=fields.mapping("attack"),
+        attack=_read_attack(fields),
         layers=[_read_layer(layer, path) for layer in fields.sequence("layers")],
         parameters=None if parameters is None else int(parameters),
         seconds={step: seconds.number(step) for step in seconds.values},
@@ -70,6 +83,19 @@ def read_result(path: Path) -> Result:
         commit=fields.values.get("commit"),
         versions={name: str(version) for name, version in fields.mapping("versions").items()},
         machine=fields.values.get("machine"),
+    )
+
+
+def _read_attack(fields: Fields) -> Attack:
+    """What the run does not say about the attack is that of the whole held-out split."""
+    attack = Fields(fields.mapping("attack"), fields.path)
+    samples, accuracy = attack.optional_number("samples"), attack.optional_number("accuracy")
+    own = ("samples", "accuracy", "certified")
+    return Attack(
+        samples=int(fields.number("samples") if samples is None else samples),
+        accuracy=fields.number("accuracy") if accuracy is None else accuracy,
+        certified=attack.by_radius("certified") or fields.by_radius("certified"),
+        settings={name: value for name, value in attack.values.items() if name not in own},
     )
 
 
