@@ -27,7 +27,7 @@ def gram_norm(weight: Float[Tensor, "out in"], *, iterations: int = 8) -> Float[
     with full_precision(weight.device):
         w = at_least_float32(weight)
         tiny, eps = torch.finfo(w.dtype).tiny, torch.finfo(w.dtype).eps
-        scale = w.detach().abs().amax().clamp_min(tiny)
+        scale = _largest(w)
         w = w / scale
         gram = w @ w.mT if w.shape[0] < w.shape[1] else w.mT @ w
         log_norm = torch.zeros((), dtype=w.dtype, device=w.device)
@@ -51,8 +51,7 @@ def spectral_normalize(weight: Float[Tensor, "out in"], *, iterations: int = 8) 
     tensor(True)
     """
     w = at_least_float32(weight)
-    scale = w.detach().abs().amax().clamp_min(torch.finfo(w.dtype).tiny)
-    w = w / scale
+    w = w / _largest(w)
     return (w / gram_norm(w, iterations=iterations).clamp_min(torch.finfo(w.dtype).tiny)).to(weight.dtype)
 
 
@@ -74,7 +73,7 @@ def almost_orthogonal(weight: Float[Tensor, "out in"], *, t: int = 1) -> Float[T
     with full_precision(weight.device):
         w = at_least_float32(weight)
         tiny, eps = torch.finfo(w.dtype).tiny, torch.finfo(w.dtype).eps
-        w = w / w.detach().abs().amax().clamp_min(tiny)
+        w = w / _largest(w)
         gram = w.mT @ w
         log_scale = torch.zeros((), dtype=w.dtype, device=w.device)
         for k in range(t - 1):
@@ -98,5 +97,12 @@ def unit_rows(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
     with full_precision(weight.device):
         w = at_least_float32(weight)
         tiny = torch.finfo(w.dtype).tiny
-        w = w / w.detach().abs().amax(1, keepdim=True).clamp_min(tiny)
+        largest = w.detach().abs().amax(1, keepdim=True)
+        w = w / torch.where(largest > 0, largest, 1.0)
         return (w / torch.linalg.vector_norm(w, dim=1, keepdim=True).clamp_min(tiny)).to(weight.dtype)
+
+
+def _largest(weight: Tensor) -> Tensor:
+    """Largest magnitude, a constant for the gradient; 1 for the zero matrix."""
+    largest = weight.detach().abs().amax()
+    return torch.where(largest > 0, largest, 1.0)

@@ -56,6 +56,8 @@ def polar_derivative(weight: Tensor, factor: Tensor, grad: Tensor) -> Tensor | N
     h = factor.mT @ weight
     h = 0.5 * (h + h.mT)
     scale = h.abs().amax((-2, -1), keepdim=True)
+    if not bool((scale > 0).all()):
+        return None
     inner = factor.mT @ grad
     solution = _solve_skew_sylvester(h / scale, inner - inner.mT)
     if solution is None:

@@ -1,0 +1,71 @@
+"""Interleaved timing: every contender runs once in every round, so that drifts of the machine hit all alike."""
+
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+
+def interleaved(contenders: dict[str, Callable[[], object]], *, rounds: int, warmup: int = 2) -> dict[str, list[float]]:
+    """Seconds of each call, by contender."""
+    synchronize = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    gc.disable()
+    for k in range(warmup + rounds):
+        for name, call in contenders.items():
+            synchronize()
+            start = time.perf_counter()
+            call()
+            synchronize()
+            if k >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+    gc.enable()
+    return seconds
+
+
+def summary(seconds: dict[str, list[float]], *, base: str) -> dict[str, dict[str, float]]:
+    """Median seconds, and the median and quartiles of the per-round ratio to `base`."""
+    rows = {}
+    for name, times in seconds.items():
+        ratios = sorted(t / b for t, b in zip(times, seconds[base], strict=True))
+        quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
+        rows[name] = {
+            "median_ms": 1e3 * statistics.median(times),
+            "ratio": quartiles[1],
+            "ratio_low": quartiles[0],
+            "ratio_high": quartiles[2],
+        }
+    return rows
+
+
+def table(rows: dict[str, dict[str, float]], *, base: str) -> str:
+    """Markdown."""
+    lines = [f"| contender | ms (median) | ratio to {base} | quartiles |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {name} | {r['median_ms']:.1f} | {r['ratio']:.2f} | {r['ratio_low']:.2f} to {r['ratio_high']:.2f} |"
+        for name, r in sorted(rows.items(), key=lambda item: item[1]["ratio"])
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> dict[str, str | int]:
+    """What the numbers were measured on, without naming the host."""
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

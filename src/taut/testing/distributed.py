@@ -1,0 +1,64 @@
+"""Training under DistributedDataParallel: two processes, equal parameters."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import distributed, multiprocessing, nn
+
+from taut.testing.updates import project
+
+
+def assert_ranks_agree(makers: dict[str, Callable[[], nn.Module]], inputs: tuple[int, ...], *, steps: int = 3) -> None:
+    """Train each module for a few steps in two gloo processes on different data; both ranks end with equal parameters.
+
+    They also equal one process on the joint batch, within rounding. `makers` must be picklable (classes, partials).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = (makers, inputs, steps, folder)
+        multiprocessing.spawn(_train_rank, args=arguments, nprocs=2)  # type: ignore[attr-defined]
+        ranks = [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    for name, make in makers.items():
+        alone = _train(make, lambda module: module, inputs, steps, slice(None))
+        for key, value in alone.items():
+            left, right = ranks[0][name][key], ranks[1][name][key]
+            assert torch.equal(left, right), f"{name}: {key} differs between the ranks"
+            error = float((left - value).abs().max()) / (1e-12 + float(value.abs().max()))
+            assert error < 1e-4, f"{name}: {key} differs from one process by {error:.1e}"
+
+
+def _train_rank(
+    rank: int, makers: dict[str, Callable[[], nn.Module]], inputs: tuple[int, ...], steps: int, folder: str
+) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    try:
+        half = slice(0, inputs[0] // 2) if rank == 0 else slice(inputs[0] // 2, None)
+        result = {
+            name: _train(make, nn.parallel.DistributedDataParallel, inputs, steps, half)
+            for name, make in makers.items()
+        }
+        torch.save(result, Path(folder) / f"{rank}.pt")
+    finally:
+        distributed.destroy_process_group()
+
+
+def _train(
+    make: Callable[[], nn.Module],
+    wrap: Callable[[nn.Module], nn.Module],
+    inputs: tuple[int, ...],
+    steps: int,
+    part: slice,
+) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    module = make()
+    wrapped = wrap(module)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
+    for _ in range(steps):
+        data = torch.randn(inputs)
+        optimizer.zero_grad()
+        wrapped(data[part]).square().flatten(1).sum(1).mean().backward()
+        optimizer.step()
+        project(module)
+    return {key: value.detach().clone() for key, value in module.state_dict().items()}

@@ -1,0 +1,54 @@
+"""A layer is one file, one export and one contract; whoever forgets one is told which."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+import taut
+
+HERE = Path(__file__).parent
+SOURCE = Path(inspect.getfile(taut.nn)).parent
+
+
+def classes_in(path: Path) -> dict[str, list[str]]:
+    """Class names of a file with the names of their bases."""
+    tree = ast.parse(path.read_text())
+    return {n.name: [ast.unparse(b) for b in n.bases] for n in tree.body if isinstance(n, ast.ClassDef)}
+
+
+def tested() -> dict[str, list[str]]:
+    return {name: bases for path in HERE.glob("test_*.py") for name, bases in classes_in(path).items()}
+
+
+@pytest.mark.parametrize(("kind", "base"), [("linears", "LinearContract"), ("activations", "ActivationContract")])
+def test_every_export_has_its_contract(kind: str, base: str) -> None:
+    for cls in getattr(taut.nn, kind)().values():
+        assert base in tested().get(f"Test{cls.__name__}", []), (
+            f"add `class Test{cls.__name__}({base})` in tests/nn for taut.nn.{cls.__name__}"
+        )
+
+
+def test_every_class_is_exported() -> None:
+    for path in SOURCE.glob("[a-z]*.py"):
+        for name, bases in classes_in(path).items():
+            if not name.startswith("_") and any(b.startswith("nn.") for b in bases):
+                assert name in taut.nn.__all__, f"export {name} of {path.name} in taut/nn/__init__.py"
+
+
+def test_every_export_is_documented() -> None:
+    for name in taut.nn.__all__:
+        thing = getattr(taut.nn, name)
+        doc = inspect.getdoc(thing) or ""
+        assert doc, f"taut.nn.{name} has no docstring"
+        if inspect.isclass(thing) and issubclass(thing, nn.Module) and not hasattr(thing, "right_inverse"):
+            assert ">>>" in doc, f"taut.nn.{name} has no example"
+            assert "l2" in doc or "linf" in doc or "norm" in doc, f"taut.nn.{name} does not name its norm"
+
+
+def test_the_layer_page_names_every_layer() -> None:
+    page = (HERE.parents[1] / "docs" / "layers.md").read_text()
+    for cls in (*taut.nn.linears().values(), *taut.nn.activations().values()):
+        assert cls.__name__ in page, f"docs/layers.md does not name {cls.__name__}"
