@@ -21,7 +21,7 @@ def grid_picture(name: str, evaluation: Evaluation, pictures: Pictures) -> Pictu
 def draw_grid(evaluation: Evaluation, pictures: Pictures, palette: Palette) -> Figure:
     """The figure itself."""
     rows = math.ceil(len(pictures.index) / COLUMNS)
-    figure = new_figure(9.6, 1.36 * rows)
+    figure = new_figure(9.6, 1.5 * rows)
     grid = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
     for axes in grid:
         axes.set_axis_off()
