@@ -1,0 +1,79 @@
+"""Constants of single modules: which rule proves the Lipschitz constant of a leaf of the network, if any does."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from taut.certify.breakdown import Norm
+from taut.certify.spectral import ROW_SUMS, Proof, linf_norm_bound, prove_spectral_norm
+from taut.nn import Sequential, constant
+
+_HOW = "give it a method `lipschitz_constant(self, norm: str) -> float`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """A module with a rule: its name, its type, the weight's proof or the constant's."""
+
+    name: str
+    kind: str
+    proof: Proof
+    module: nn.Module
+
+
+def is_plain_linear(module: nn.Module) -> bool:
+    """x -> W x + b and nothing else: nn.Linear or a subclass that leaves `forward` alone."""
+    return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward
+
+
+def is_scaled_sequential(module: nn.Module) -> bool:
+    """taut.nn.Sequential, whose factor multiplies the chain of its layers."""
+    return isinstance(module, Sequential) and type(module).forward is Sequential.forward
+
+
+def kind_of(module: nn.Module) -> str:
+    """The type's name, without the prefix that torch's parametrizations add."""
+    return type(module).__name__.removeprefix("Parametrized")
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether something besides `forward` runs on a call; pruning and the older weight norms work that way."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def has_rule(module: nn.Module, norm: Norm) -> bool:
+    """Whether `leaf` will find a rule; cheap."""
+    return is_plain_linear(module) or constant(module, norm) is not None
+
+
+def leaf(module: nn.Module, name: str, norm: Norm) -> Leaf:
+    """The module's constant, proven. TypeError, naming the module and its type, where there is no rule."""
+    kind = kind_of(module)
+    if has_hooks(module):
+        raise TypeError(f"module {name!r} ({kind}) has forward hooks, whose effect has no Lipschitz rule: remove them")
+    if is_plain_linear(module) and not hasattr(module, "lipschitz_constant"):
+        return Leaf(name=name, kind=kind, proof=linear_proof(module, name, norm), module=module)
+    value = constant(module, norm)
+    if value is None:
+        mode = " in training mode" if isinstance(module, nn.modules.dropout._DropoutNd) and module.training else ""
+        raise TypeError(f"module {name!r} ({kind}){mode} has no Lipschitz rule in {norm}: {_HOW}")
+    if math.isnan(value) or value < 0.0:
+        raise ValueError(f"module {name!r} ({kind}) gives the Lipschitz constant {value}; it must be >= 0")
+    if value > 1.0 and getattr(module, "inplace", False):
+        raise TypeError(f"module {name!r} ({kind}) stretches its input in place: use inplace=False")
+    return Leaf(name=name, kind=kind, proof=Proof(bound=value, method="by construction"), module=module)
+
+
+def linear_proof(module: nn.Module, name: str, norm: Norm) -> Proof:
+    """Norm of the weight as it is now, parametrized or not. ValueError, naming the module, for NaN or infinity."""
+    with torch.no_grad():
+        weight: Any = module.weight
+    try:
+        if norm == "l2":
+            return prove_spectral_norm(weight)
+        return Proof(bound=linf_norm_bound(weight), method=ROW_SUMS)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"weight of module {name!r} ({kind_of(module)}): {error}") from error

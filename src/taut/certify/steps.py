@@ -1,0 +1,130 @@
+"""A sequential network as the list of steps that a float64 evaluation executes: affine maps, exact steps, factors."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from taut import nn as tnn
+from taut.certify.gram import exact_float64
+from taut.certify.module_rules import has_hooks, is_plain_linear, is_scaled_sequential, kind_of
+from taut.nn.scale import Scale
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Affine:
+    """x -> W x + b, with the weight materialised once."""
+
+    name: str
+    kind: str
+    stored: tuple[Tensor, ...]
+    """Weight and, where there is one, bias, in the dtype of the model: what is hashed."""
+    weight: Float[Tensor, "out in"]
+    """The same weight, exactly, in float64 on the CPU."""
+    bias: Float[Tensor, " out"] | None
+    """The same bias in float64."""
+
+    def __call__(self, x: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch out"]:
+        if x.shape[-1] != self.weight.shape[1]:
+            shapes = f"{self.weight.shape[1]} features, got shape {tuple(x.shape)}"
+            raise ValueError(f"module {self.name!r} ({self.kind}) takes {shapes}")
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exact:
+    """A step that selects, sorts, rearranges or negates entries: no rounding, and 1-Lipschitz (l2, linf)."""
+
+    name: str
+    kind: str
+    description: str
+    """The module's settings, as its repr gives them: what is hashed."""
+    function: Callable[[Tensor], Tensor]
+    axis: int | None
+    """The axis along which it works, to be checked against the batch's; None for entry-by-entry steps."""
+
+    def __call__(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*result"]:
+        if self.axis is not None and (self.axis == 0 or self.axis <= -x.ndim):
+            raise TypeError(f"module {self.name!r} ({self.description}) mixes the samples of a batch: no certificate")
+        return self.function(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """x -> c x, one rounding per entry."""
+
+    name: str
+    factor: float
+    kind: str = "factor"
+
+    def __call__(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return x * self.factor
+
+
+Step = Affine | Exact | Factor
+
+
+@torch.no_grad()
+def steps_of(model: nn.Module) -> tuple[Step, ...]:
+    """The steps of a Linear, or of (nested) Sequentials of Linear, sorts, ReLU, Abs, Flatten, Identity and factors.
+
+    Raises TypeError that names the first module that is none of these; ValueError for NaN or infinite weights.
+    """
+    return tuple(_steps(model, ""))
+
+
+def _steps(module: nn.Module, name: str) -> Iterator[Step]:
+    if has_hooks(module):
+        raise TypeError(f"{_where(module, name)} has forward hooks, whose effect cannot be certified: remove them")
+    if type(module) is nn.Sequential or is_scaled_sequential(module):
+        for child_name, child in module.named_children():
+            yield from _steps(child, f"{name}.{child_name}" if name else child_name)
+        factor = float(getattr(module, "lipschitz", 1.0))
+        if factor != 1.0:
+            yield Factor(name=name or "(model)", factor=factor)
+    elif is_plain_linear(module):
+        yield _affine(module, name or "(model)")
+    else:
+        yield from _weightless(module, name)
+
+
+def _affine(module: nn.Module, name: str) -> Affine:
+    stored = tuple(value.detach() for value in (module.weight, module.bias) if isinstance(value, Tensor))
+    try:
+        exact = [exact_float64(value) for value in stored]
+    except ValueError as error:
+        raise ValueError(f"weights of module {name!r}: {error}") from error
+    bias = exact[1] if len(exact) > 1 else None
+    return Affine(name=name, kind=kind_of(module), stored=stored, weight=exact[0], bias=bias)
+
+
+def _weightless(module: nn.Module, name: str) -> Iterator[Step]:
+    plain = tnn.recognise(module) or module
+    if type(plain) is nn.Identity or (isinstance(plain, nn.Dropout) and not plain.training):
+        return
+    if type(plain) is Scale:
+        yield Factor(name=name, factor=float(plain.factor))
+        return
+    if type(plain) is nn.ReLU:
+        function, axis = torch.relu, None  # out of place, whatever the module says
+    elif type(plain) is tnn.Abs:
+        function, axis = torch.abs, None
+    elif type(plain) is nn.Flatten:
+        function, axis = plain, plain.start_dim
+    elif type(plain) in (tnn.MaxMin, tnn.GroupSort, tnn.FullSort, tnn.MaxOut):
+        function, axis = plain, int(plain.dim)  # type: ignore[arg-type]
+    else:
+        raise TypeError(
+            f"{_where(module, name)} cannot be certified sample by sample: use Sequential chains of Linear, MaxMin, "
+            "GroupSort, FullSort, MaxOut, Abs, ReLU, Flatten and Identity (lipschitz_bound takes any traceable module)"
+        )
+    yield Exact(
+        name=name or "(model)", kind=type(plain).__name__, description=repr(plain), function=function, axis=axis
+    )
+
+
+def _where(module: nn.Module, name: str) -> str:
+    return f"module {name or '(model)'!r} ({kind_of(module)})"

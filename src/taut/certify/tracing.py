@@ -1,0 +1,92 @@
+"""The torch.fx graph of a model, whose leaves are the modules that have a Lipschitz rule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from taut.certify.breakdown import Norm
+from taut.certify.module_rules import has_hooks, has_rule, is_plain_linear, is_scaled_sequential, kind_of
+
+_PREFIX = "model"
+
+
+class _Root(nn.Module):
+    """Holds the model, so that a model that is itself a leaf is traced like any other."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self, norm: Norm) -> None:
+        super().__init__()
+        self.norm: Norm = norm
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if is_scaled_sequential(m):
+            return False
+        return has_rule(m, self.norm) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        if is_scaled_sequential(m) and not has_hooks(m):
+            return super().call_module(m, lambda x: _scaled_chain(m, x), args, kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+
+def _scaled_chain(module: nn.Module, x: Any) -> Any:
+    """What taut.nn.Sequential computes, with its factor as one multiplication in the graph."""
+    for layer in module.children():
+        x = layer(x)
+    return x * float(module.lipschitz)  # type: ignore[arg-type]
+
+
+def trace(model: nn.Module, norm: Norm) -> fx.GraphModule:
+    """Graph of the model. TypeError where its forward cannot be traced (control flow on data, several inputs)."""
+    root = _Root(model)
+    try:
+        graph = _Tracer(norm).trace(root)
+    except Exception as error:  # tracing runs the model's own code, which can raise anything
+        message = f"cannot trace the forward of {kind_of(model)}, so it has no Lipschitz rule: {error}"
+        raise TypeError(message) from error
+    return fx.GraphModule(root, graph)
+
+
+def display_name(target: str) -> str:
+    """A module's path inside the user's model."""
+    return target.removeprefix(_PREFIX).removeprefix(".") or "(model)"
+
+
+def operand_shapes(traced: fx.GraphModule, input_shape: tuple[int, ...] | None) -> dict[fx.Node, tuple[int, ...]]:
+    """Shape at each node for one sample (a batch of one). ValueError, saying what to give, where it cannot be found."""
+    shape = input_shape if input_shape is not None else _guessed_shape(traced)
+    if shape is None:
+        raise ValueError("give input_shape=(...), the shape of one sample, so that broadcasting can be ruled out")
+    first = next(traced.parameters(), None)
+    x = torch.zeros(1, *shape) if first is None else torch.zeros(1, *shape, dtype=first.dtype, device=first.device)
+    with torch.no_grad():
+        try:
+            ShapeProp(traced).propagate(x)
+        except Exception as error:  # the model's own code again
+            raise ValueError(f"the model does not take a sample of shape {shape}: give input_shape=(...)") from error
+    return {
+        node: tuple(node.meta["tensor_meta"].shape)
+        for node in traced.graph.nodes
+        if hasattr(node.meta.get("tensor_meta"), "shape")
+    }
+
+
+def _guessed_shape(traced: fx.GraphModule) -> tuple[int, ...] | None:
+    """A vector of the first linear layer's width."""
+    for node in traced.graph.nodes:
+        if node.op == "call_module":
+            module = traced.get_submodule(str(node.target))
+            if is_plain_linear(module):
+                return (int(module.in_features),)  # type: ignore[arg-type]
+    return None
