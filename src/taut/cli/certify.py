@@ -1,0 +1,47 @@
+"""`taut certify`: the certificate of a finished run, computed anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from taut.cli.parse import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Certify the held-out samples of a finished run and write the certificate."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of a finished run."""
+    out: Path | None = None
+    """File to write; certificate.json in the run folder when absent."""
+    norm: Literal["l2", "linf"] | None = None
+    """Norm of the radii; that of the run when absent."""
+    data_root: Path | None = None
+    """Folder of the data files; that of the training run when absent."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `taut certify` with `arguments`."""
+    options = parse(Options, arguments, prog="taut certify")
+    from dataclasses import replace
+
+    from taut.errors import UserError
+    from taut.tasks.classification import load_run
+    from taut.tasks.classification.measure import certified
+    from taut.tasks.classification.outcome import accuracies
+    from taut.tasks.classification.table import print_result
+
+    run = load_run(options.run, data_root=options.data_root)
+    config = run.config.evaluation if options.norm is None else replace(run.config.evaluation, norm=options.norm)
+    certificate = certified(run.model, run.dataset.test, norm=config.norm)
+    path = options.out or run.folder.certificate
+    try:
+        certificate.save(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    figures = {"samples": len(run.dataset.test), **accuracies(config, certificate, None)}
+    print_result(figures, title=f"{run.dataset.name}: {len(run.dataset.test)} held-out samples", written=[path])

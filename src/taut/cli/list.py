@@ -1,0 +1,47 @@
+"""`taut list`: what there is to choose from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from taut.cli.parse import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Show recipes, data sets, linear layers and activations."""
+
+    json: bool = False
+    """Print JSON."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `taut list` with `arguments`."""
+    options = parse(Options, arguments, prog="taut list")
+    from taut import data
+    from taut import nn as tnn
+    from taut.recipes import RECIPES, description
+
+    content = {
+        "recipes": {name: description(name) for name in RECIPES},
+        "linear layers": {name: _first_line(cls) for name, cls in tnn.linears().items()},
+        "activations": {name: _first_line(cls) for name, cls in tnn.activations().items()},
+        "data sets": list(data.names()),
+    }
+    if options.json:
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for heading, entries in content.items():
+        console.print(f"[bold]{heading}[/bold]")
+        width = max(map(len, entries))
+        for name in entries:
+            text = entries[name] if isinstance(entries, dict) else ""
+            console.print(f"  {name:<{width}}  {text}".rstrip(), markup=False)
+    console.print("\ntrain one with: taut train RECIPE   (every option: taut train RECIPE --help)")
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,132 @@
+"""`taut train`: a recipe, a config file, or the rest of an interrupted run."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+import tyro
+
+from taut.cli.parse import parse
+from taut.errors import UsageError
+
+ConfigT = TypeVar("ConfigT")
+
+_USAGE = """usage: taut train RECIPE [OPTIONS]
+       taut train CONFIG.json [OPTIONS]
+       taut train --resume RUN [--devices N ...]
+
+Train a network, fold it, certify and attack it on the held-out split, and write everything into a run folder.
+
+  RECIPE           a name that `taut list` shows
+  CONFIG.json      config.json of an earlier run, to train it again with the same numbers; also --config CONFIG.json
+  --resume RUN     continue an interrupted run from its last checkpoint, to the same weights as without the interruption
+
+recipes:
+{recipes}
+
+`taut train RECIPE --help` shows every option with its value in the recipe.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Generic[ConfigT]):
+    """Options of a training run."""
+
+    out: Path | None = None
+    """New or empty folder for the run; runs/RECIPE-DATE-TIME when absent."""
+    config: Annotated[ConfigT, tyro.conf.arg(name="")]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run `taut train` with `arguments`."""
+    rest = list(arguments)
+    resume, config_file = _take(rest, "--resume"), _take(rest, "--config")
+    target = rest.pop(0) if rest and not rest[0].startswith("-") else None
+    if sum(choice is not None for choice in (resume, config_file, target)) > 1:
+        raise UsageError("give one of RECIPE, --config FILE and --resume RUN (see taut train --help)")
+    if resume is not None:
+        _resume(Path(resume), rest)
+    elif config_file is not None or (target is not None and _is_file(target)):
+        _replay(Path(config_file or target or ""), rest)
+    elif target is not None:
+        _recipe(target, rest)
+    elif not rest or rest[0] in ("--help", "-h"):
+        _print_usage()
+    else:
+        raise UsageError("give a RECIPE before the options, or --config FILE, or --resume RUN (see taut train --help)")
+
+
+def _recipe(name: str, rest: Sequence[str]) -> None:
+    from taut.recipes import description, recipe
+
+    default = recipe(name)
+    _train(default, name, rest, prog=f"taut train {name}", description=description(name))
+
+
+def _replay(path: Path, rest: Sequence[str]) -> None:
+    from taut import __version__
+    from taut.tasks import task
+    from taut.training.run_folder import read_manifest
+    from taut.training.serialise import from_plain
+
+    manifest = read_manifest(path)
+    if manifest.taut != __version__:
+        print(f"taut: note: {path} was written by taut {manifest.taut}, this is {__version__}", file=sys.stderr)
+    default = from_plain(task(manifest.task).Config, manifest.config, source=str(path))
+    _train(default, manifest.recipe, rest, prog=f"taut train {path}", description=f"{manifest.recipe}, as in {path}")
+
+
+def _train(default: Any, name: str, rest: Sequence[str], *, prog: str, description: str) -> None:
+    from taut.tasks import task
+    from taut.training.run_folder import check_out
+
+    cls = type(default)
+    options = parse(Arguments[cls], rest, prog=prog, default=Arguments(config=default), description=description)
+    check_out(options.out)
+    task(cls.task).train(options.config, recipe=name, command=_command(), out=options.out)
+
+
+def _resume(path: Path, rest: Sequence[str]) -> None:
+    from taut.tasks import task
+    from taut.training.run_folder import open_run
+    from taut.training.serialise import from_plain
+
+    folder, manifest = open_run(path)
+    which = task(manifest.task)
+    old = from_plain(which.Config, manifest.config, source=str(folder.config))
+    new = parse(which.Config, rest, prog=f"taut train --resume {path}", default=old)
+    if replace(new, engine=old.engine) != old:
+        raise UsageError("--resume continues a run as it was begun: only devices, precision and checkpoints may change")
+    if not which.show_finished(folder):
+        which.train(new, recipe=manifest.recipe, command=manifest.command, resume=folder)
+
+
+def _take(arguments: list[str], option: str) -> str | None:
+    """Remove `option` and its value from `arguments`; return the value."""
+    for place, argument in enumerate(arguments):
+        if argument == option:
+            if place + 1 == len(arguments):
+                raise UsageError(f"{option} needs a value")
+            arguments.pop(place)
+            return arguments.pop(place)
+        if argument.startswith(f"{option}="):
+            return arguments.pop(place).partition("=")[2]
+    return None
+
+
+def _is_file(target: str) -> bool:
+    return target.endswith(".json") or Path(target).is_file()
+
+
+def _command() -> list[str]:
+    return ["taut", *sys.argv[1:]]
+
+
+def _print_usage() -> None:
+    from taut.recipes import RECIPES, description
+
+    width = max(map(len, RECIPES))
+    lines = [f"  {name:<{width}}  {description(name)}" for name in RECIPES]
+    print(_USAGE.format(recipes="\n".join(lines)), end="")

@@ -1,0 +1,34 @@
+"""Named configurations: each a function without arguments that returns a complete config."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from taut.errors import UsageError
+from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
+
+RECIPES: Mapping[str, Callable[[], Any]] = {
+    "digits": digits,
+    "fashion-mnist": fashion_mnist,
+    "mnist": mnist,
+    "mnist-wide-margin": mnist_wide_margin,
+}
+
+
+def recipe(name: str) -> Any:
+    """The config of the recipe called `name`. Raises UsageError, with the names that come close, for an unknown one.
+
+    Example:
+        >>> recipe("mnist").data.dataset
+        'mnist'
+    """
+    if name not in RECIPES:
+        close = difflib.get_close_matches(name, RECIPES, n=2)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(RECIPES)}"
+        raise UsageError(f"unknown recipe {name!r}; {hint}")
+    return RECIPES[name]()
+
+
+def description(name: str) -> str:
+    """First line of the recipe's docstring."""
+    return (RECIPES[name].__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,131 @@
+"""Everything that can be chosen about a classification run. The field docstrings are the help of the command line."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from taut import data
+from taut import nn as tnn
+from taut.attacks import AttackLoss, Norm
+from taut.errors import UsageError
+from taut.training.engine import EngineConfig
+from taut.training.optimizers import OptimizerConfig
+
+if TYPE_CHECKING:
+    ActivationName = DatasetName = LinearName = str
+else:
+    # The choices are what the rooms below export, so that a new layer or data set is offered without a line here.
+    ActivationName = Literal[tuple(tnn.activations())]
+    DatasetName = Literal[data.names()]
+    LinearName = Literal[tuple(tnn.linears())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is classified."""
+
+    dataset: DatasetName = "digits"
+    """Data set."""
+    data_root: Path | None = None
+    """Folder of the data files, for data sets that are read from files; TAUT_DATA_ROOT when absent."""
+    batch_size: int = 256
+    """Samples per update, over all processes together."""
+    augment_shift: int = 0
+    """Random displacement of training pictures by up to this many pixels in each direction."""
+
+    def __post_init__(self) -> None:
+        _require(self.batch_size >= 1, f"batch-size must be at least 1, got {self.batch_size}")
+        _require(self.augment_shift >= 0, f"augment-shift must not be negative, got {self.augment_shift}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A fully connected network: hidden linear layers, each followed by an activation, and a linear head."""
+
+    width: int = 512
+    """Features of each hidden layer."""
+    depth: int = 3
+    """Number of hidden layers."""
+    linear: LinearName = "bjorck"
+    """Hidden linear layers."""
+    activation: ActivationName = "max-min"
+    """Activation after each hidden layer."""
+    group_size: int = 2
+    """Size of the groups of activations that have groups."""
+    head: LinearName = "unit-norm"
+    """Last linear layer."""
+    lipschitz: float = 1.0
+    """Lipschitz constant of each logit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What training minimises."""
+
+    loss: Literal["temperature-offset", "margin", "cross-entropy"] = "temperature-offset"
+    """Cross-entropy with temperature and offset, multi-class hinge, or plain cross-entropy."""
+    temperature: float = 0.25
+    """Temperature of the temperature-offset loss: the smaller, the nearer to a hinge."""
+    offset: float = 1.5 * math.sqrt(2)
+    """Margin up to which the temperature-offset loss and the hinge push, in units of the logits."""
+
+    def __post_init__(self) -> None:
+        _require(self.temperature > 0, f"temperature must be positive, got {self.temperature:g}")
+        _require(math.isfinite(self.offset), f"offset must be finite, got {self.offset:g}")
+        _require(
+            self.loss != "margin" or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """What is measured on the held-out split."""
+
+    norm: Norm = "l2"
+    """Norm of radii, certificates and attacks."""
+    radii: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 1.0)
+    """Radii of certified and attacked accuracy, in input units (pixels span [0, 1])."""
+    attack_samples: int = 1000
+    """Attack only the first so many held-out samples; 0 attacks none."""
+    attack_steps: int = 20
+    """Gradient steps of each attack."""
+    attack_restarts: int = 2
+    """Restarts of each attack, the first from the sample itself."""
+    attack_loss: AttackLoss = "both"
+    """What the attack climbs: minus the margin, the cross-entropy, or both in turn."""
+    validate_every: int = 1
+    """Epochs between two validations."""
+
+    def __post_init__(self) -> None:
+        fine = all(math.isfinite(radius) and radius > 0 for radius in self.radii)
+        _require(bool(self.radii) and fine, f"radii must be positive numbers, got {self.radii}")
+        _require(len(set(self.radii)) == len(self.radii), f"radii must differ, got {self.radii}")
+        _require(self.attack_samples >= 0, f"attack-samples must not be negative, got {self.attack_samples}")
+        _require(self.attack_steps >= 1, f"attack-steps must be at least 1, got {self.attack_steps}")
+        _require(self.attack_restarts >= 1, f"attack-restarts must be at least 1, got {self.attack_restarts}")
+        _require(self.validate_every >= 1, f"validate-every must be at least 1, got {self.validate_every}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Train a classifier with a proven Lipschitz constant, certify it, and attack it."""
+
+    task: ClassVar[str] = "classification"
+
+    seed: int = 0
+    """Seed of the initial weights, the order of the samples and the attack; not of the split."""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)

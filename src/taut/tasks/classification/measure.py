@@ -1,0 +1,81 @@
+"""Certified and attacked accuracy of a folded network, and the check that the two do not contradict each other."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from taut import attacks, certify
+from taut.attacks import AttackResult
+from taut.data import Split
+from taut.errors import UserError
+from taut.tasks.classification.config import EvaluationConfig
+from taut.training.files import write_tensors
+from taut.training.progress import progress
+
+
+def certified(model: nn.Module, split: Split, *, norm: str, quiet: bool = False) -> certify.Certificate:
+    """Certificate of every sample of `split`."""
+    with progress("certifying", len(split), show=not quiet) as reporter:
+        try:
+            return certify.robustness(
+                model, split.inputs, split.labels, norm=norm, progress=lambda done, _: reporter.advance(done)
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError(f"cannot certify this network: {' '.join(str(error).split())}") from error
+
+
+def attacked(
+    model: nn.Module,
+    split: Split,
+    config: EvaluationConfig,
+    *,
+    seed: int,
+    device: torch.device | str,
+    quiet: bool = False,
+) -> AttackResult:
+    """Outcome of attacking the first `config.attack_samples` samples of `split` at every radius."""
+    count = min(config.attack_samples, len(split))
+    with progress("attacking", count * len(config.radii), show=not quiet) as reporter:
+        return attacks.attack_accuracy(
+            model,
+            split.inputs[:count],
+            split.labels[:count],
+            config.radii,
+            norm=config.norm,
+            steps=config.attack_steps,
+            restarts=config.attack_restarts,
+            loss=config.attack_loss,
+            seed=seed,
+            device=device,
+            advance=reporter.advance,
+        )
+
+
+def check_consistent(certificate: certify.Certificate, attack: AttackResult, split: Split, folder: Path) -> None:
+    """Raise UserError if the attack changed a sample within its certified radius; the sample is saved in `folder`.
+
+    It cannot happen unless a proof, or its implementation, is wrong.
+    """
+    radius = torch.as_tensor(certificate.radius, dtype=torch.float64)[: len(attack.broken_at)]
+    refuted = torch.nonzero(radius > attack.broken_at).squeeze(1)
+    if not len(refuted):
+        return
+    first = int(refuted[0])
+    path = folder / "violation.safetensors"
+    write_tensors(
+        path,
+        {
+            "index": torch.tensor(first),
+            "input": split.inputs[first],
+            "attacked": attack.example[first],
+            "label": split.labels[first],
+            "certified_radius": radius[first],
+            "eps": attack.broken_at[first],
+        },
+    )
+    raise UserError(
+        f"certificate refuted: sample {first} is certified up to {float(radius[first]):.6g}, but an attack of size "
+        f"{float(attack.broken_at[first]):.6g} changed its class; this is an error in taut, please report it with {path} "
+        f"(the first of {len(refuted)} such samples)"
+    )

@@ -1,0 +1,76 @@
+"""A finished run, read back: its config, its folded network, its data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from taut import data
+from taut import nn as tnn
+from taut.data import Dataset
+from taut.errors import UsageError, UserError
+from taut.tasks.classification.config import Config
+from taut.tasks.classification.parts import build_model
+from taut.training.run_folder import RunFolder, open_run
+from taut.training.serialise import from_plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedRun:
+    """What `taut evaluate`, `attack`, `certify`, `audit` and `verify` start from."""
+
+    folder: RunFolder
+    config: Config
+    dataset: Dataset
+    model: nn.Module
+    """The folded network, with the weights that were certified, bit for bit."""
+
+
+def load_run(path: Path, *, data_root: Path | None = None) -> SavedRun:
+    """Read the run folder `path`; `data_root` replaces the one that it was trained with.
+
+    Raises:
+        UsageError: Not a run folder, or one of another version.
+        UserError: Training has not finished, files are damaged, or data are missing.
+    """
+    folder, config = _read_config(path)
+    model = _read_network(folder, config)
+    dataset = data.load(config.data.dataset, data_root or config.data.data_root)
+    return SavedRun(folder=folder, config=config, dataset=dataset, model=model)
+
+
+def load_network(path: Path) -> tuple[nn.Module, tuple[int, ...]]:
+    """The folded network of the run folder `path` and the shape of one input; the data are not needed. Errors as
+    above."""
+    folder, config = _read_config(path)
+    return _read_network(folder, config), data.problem(config.data.dataset).shape
+
+
+def _read_config(path: Path) -> tuple[RunFolder, Config]:
+    folder, manifest = open_run(path)
+    if manifest.task != Config.task:
+        raise UsageError(f"{path} is a run of the task {manifest.task}, not {Config.task}")
+    return folder, from_plain(Config, manifest.config, source=str(folder.config))
+
+
+def _read_network(folder: RunFolder, config: Config) -> nn.Module:
+    weights = _read_weights(folder)
+    model = tnn.fold(build_model(config.model, data.problem(config.data.dataset)))
+    floating = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), torch.float32)
+    try:
+        model.to(floating).load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{folder.folded} does not fit the network of {folder.config}") from error
+    return model.eval()
+
+
+def _read_weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    if not folder.folded.is_file():
+        raise UserError(f"{folder.path} has no final weights yet; finish it with: taut train --resume {folder.path}")
+    try:
+        return safetensors.torch.load(folder.folded.read_bytes())
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{folder.folded} is damaged: {error}") from error

@@ -1,0 +1,106 @@
+"""Optimizers and learning-rate schedules by name. The rate is a pure function of the step, so nothing of it is
+saved."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from taut.errors import UsageError
+
+Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How the parameters are updated, and how often."""
+
+    epochs: int = 20
+    """Passes over the training split."""
+    optimizer: Literal["adam", "adamw", "sgd", "nesterov"] = "adam"
+    """Update rule; sgd and nesterov use --momentum."""
+    lr: float = 1e-3
+    """Peak learning rate."""
+    schedule: Schedule = "cosine"
+    """Learning rate over the run after warm-up: constant; cosine or linear to 0; step (times --decay at each of
+    --milestones); one-cycle (0 to lr at 2/5, lr/20 at 4/5, 0 at the end; no other warm-up)."""
+    warmup: float = 0.02
+    """Fraction of the run during which the rate rises linearly from 0."""
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    """Fractions of the run at which the step schedule multiplies the rate by --decay."""
+    decay: float = 0.1
+    """Factor of the step schedule."""
+    momentum: float = 0.9
+    """Momentum of sgd and nesterov."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay rates of the two moments of adam and adamw."""
+    weight_decay: float = 0.0
+    """Weight decay (decoupled for adamw)."""
+    ema: float = 0.0
+    """Decay of an exponential moving average of the parameters, which is then what is evaluated; 0 is off."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
+        _require(math.isfinite(self.lr) and self.lr > 0, f"lr must be a positive number, got {self.lr:g}")
+        _require(0 <= self.warmup < 1, f"warmup is a fraction of the run in [0, 1), got {self.warmup:g}")
+        _require(0 <= self.ema < 1, f"ema must be in [0, 1), got {self.ema:g}")
+        _require(all(0 < m < 1 for m in self.milestones), f"milestones are fractions in (0, 1), got {self.milestones}")
+        _require(self.decay > 0, f"decay must be positive, got {self.decay:g}")
+        _require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum:g}")
+        _require(all(0 <= beta < 1 for beta in self.betas), f"betas must be in [0, 1), got {self.betas}")
+        _require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+def learning_rate(step: int, total: int, config: OptimizerConfig) -> float:
+    """The rate of update `step` (from 0) of `total`.
+
+    Example:
+        >>> config = OptimizerConfig(lr=1.0, schedule="linear", warmup=0.0)
+        >>> [learning_rate(step, 4, config) for step in range(4)]
+        [1.0, 0.75, 0.5, 0.25]
+    """
+    if config.schedule == "one-cycle":
+        return config.lr * _one_cycle((step + 1) / (total + 1))
+    warm = round(config.warmup * total)
+    if step < warm:
+        return config.lr * (step + 1) / (warm + 1)
+    done = (step - warm) / max(1, total - warm)
+    if config.schedule == "cosine":
+        return config.lr * (1 + math.cos(math.pi * done)) / 2
+    if config.schedule == "linear":
+        return config.lr * (1 - done)
+    if config.schedule == "step":
+        return config.lr * config.decay ** sum(step >= milestone * total for milestone in config.milestones)
+    return config.lr
+
+
+def _one_cycle(done: float) -> float:
+    """Piecewise linear through (0, 0), (2/5, 1), (4/5, 1/20), (1, 0) (Araujo et al. 2023)."""
+    if done < 0.4:
+        return done / 0.4
+    if done < 0.8:
+        return 1 - (done - 0.4) / 0.4 * 0.95
+    return 0.05 * (1 - done) / 0.2
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimizer that `config` names, over all parameters of `model`."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.optimizer == "nesterov",
+    )
