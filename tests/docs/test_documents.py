@@ -1,0 +1,102 @@
+"""Documents name only what exists: files, commands, options, recipes, rooms. Their Python blocks run by themselves."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+
+
+def _headings(path: Path) -> set[str]:
+    """Anchors of a document, as code hosts make them from the headings."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def _commands(path: Path) -> list[list[str]]:
+    """Every shell line of a document that calls taut, and every `taut ...` in its sentences."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("taut ")]
+    lines += re.findall(r"`(taut [^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def _targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+@each_document
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            name, _, anchor = target.partition("#")
+            assert (path.parent / name).is_file(), f"{target} in {path.name}"
+            assert not anchor or anchor in _headings(path.parent / name), f"{target} in {path.name}"
+
+
+@each_document
+def test_commands_and_their_options_exist(path: Path) -> None:
+    from taut.cli.parse import option_names
+    from taut.cli.program import COMMANDS
+    from taut.recipes import RECIPES, recipe
+
+    for command, *rest in _commands(path):
+        if command.startswith(("--", "COMMAND")):
+            continue
+        assert command in COMMANDS
+        if command == "train" and rest and not rest[0].startswith("-") and not rest[0].endswith(".json"):
+            assert rest[0] in {*RECIPES, "RECIPE"}
+        given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        if command == "train":
+            known = {*option_names(type(recipe("digits")), None, "taut"), "--out", "--resume", "--config", "--help"}
+        else:
+            module = __import__(f"taut.cli.{command}", fromlist=["Options"])
+            known = set(option_names(module.Options, None, "taut"))
+        assert given <= known, f"{sorted(given - known)} of taut {command} in {path.name}"
+
+
+@each_document
+def test_make_targets_exist(path: Path) -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert named <= _targets()
+
+
+def test_every_command_is_described() -> None:
+    from taut.cli.program import COMMANDS
+
+    described = {command for command, *_ in _commands(ROOT / "docs" / "command_line.md")}
+    assert set(COMMANDS) <= described
+
+
+def test_every_room_stands_on_the_map_in_its_order() -> None:
+    """The table of the rooms has the layers of the import contract, from top to bottom."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = next(c for c in settings["tool"]["importlinter"]["contracts"] if c["type"] == "layers")["layers"]
+    rooms = [{name.strip().removeprefix("taut.") for name in layer.split("|")} for layer in layers]
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = [set(re.findall(r"`([a-z]+)`", row.split("|")[1])) for row in re.findall(r"^\| `.*$", text, re.MULTILINE)]
+    built = {path.parent.name for path in (ROOT / "src" / "taut").glob("*/__init__.py")}
+    assert [room & built for room in rooms if room & built] == table
+
+
+def test_every_class_that_the_layer_page_names_exists() -> None:
+    from taut import nn as tnn
+
+    rows = re.findall(r"^\| `(\w+)` \| `([\w-]+)` \|", (ROOT / "docs" / "layers.md").read_text(), flags=re.MULTILINE)
+    named = {short: name for name, short in rows}
+    assert named == {short: cls.__name__ for short, cls in {**tnn.linears(), **tnn.activations()}.items()}
+
+
+def test_the_license_is_whole() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert text.lstrip().startswith("Apache License")
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert text.rstrip().endswith("limitations under the License.")
