@@ -26,7 +26,7 @@ def max_min(x: Tensor, *, dim: int = 1) -> Tensor:
     return max_min_formula(x, dim=dim)
 
 
-def max_min_formula(x: Tensor, *, dim: int) -> Tensor:
+def max_min_formula(x: Any, *, dim: int) -> Any:
     a, b = x.chunk(2, dim)
     return torch.cat((torch.maximum(a, b), torch.minimum(a, b)), dim)
 
@@ -84,7 +84,7 @@ def group_sort(x: Tensor, *, group_size: int, dim: int = 1) -> Tensor:
     return group_sort_formula(x, group_size=group_size, dim=dim)
 
 
-def group_sort_formula(x: Tensor, *, group_size: int, dim: int) -> Tensor:
+def group_sort_formula(x: Any, *, group_size: int, dim: int) -> Any:
     return _grouped(x, group_size, dim).sort(-1).values.flatten(-2).movedim(-1, dim)
 
 
@@ -98,7 +98,7 @@ def full_sort(x: Tensor, *, dim: int = 1) -> Tensor:
     return full_sort_formula(x, dim=dim)
 
 
-def full_sort_formula(x: Tensor, *, dim: int) -> Tensor:
+def full_sort_formula(x: Any, *, dim: int) -> Any:
     return x.sort(dim).values
 
 
@@ -115,11 +115,11 @@ def max_out(x: Tensor, *, group_size: int, dim: int = 1) -> Tensor:
     return max_out_formula(x, group_size=group_size, dim=dim)
 
 
-def max_out_formula(x: Tensor, *, group_size: int, dim: int) -> Tensor:
+def max_out_formula(x: Any, *, group_size: int, dim: int) -> Any:
     return _grouped(x, group_size, dim).amax(-1).movedim(-1, dim)
 
 
-def _grouped(x: Tensor, group_size: int, dim: int) -> Tensor:
+def _grouped(x: Any, group_size: int, dim: int) -> Any:
     """`dim` moved last and split into groups."""
     return x.movedim(dim, -1).unflatten(-1, (-1, group_size))
 

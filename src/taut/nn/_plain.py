@@ -11,7 +11,7 @@ class _Formula(nn.Module):
         super().__init__()
         self.formula, self.options = formula, options
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Any:  # a tensor, or a proxy while tracing
         return self.formula(x, **self.options)
 
 

@@ -57,7 +57,7 @@ def _candidates(module: fx.GraphModule) -> Iterator[nn.Module]:
     """Every activation whose options are among the numbers of the graph."""
     yield sorts.Abs()
     for number in sorted(numbers_in(module)):
-        yield Scale(number)
+        yield Scale(float(number))
         if isinstance(number, int):
             yield sorts.MaxMin(dim=number)
             yield sorts.FullSort(dim=number)

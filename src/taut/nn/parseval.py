@@ -1,13 +1,16 @@
 r"""Linear layer kept near-orthogonal by a projection after every update: no constraint in the forward pass at all."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from taut.functional import bjorck_step, polar_factor
+from taut.functional._precision import at_least_float32
 from taut.nn._parametrized import checked_sizes, init_orthogonal
 
-# Frobenius norm of W^T W - I up to which one step with beta = 1/2 squares the distance; farther, project exactly.
+# Distance from orthogonality (Frobenius norm of W^T W - I) up to which Björck steps are cheaper than the polar factor,
+# and the distance from which one last step ends within the precision of the weight.
 _NEAR = 0.5
+_LAST = {torch.float32: 1e-3, torch.float64: 1e-8}
 
 
 class ParsevalLinear(nn.Linear):
@@ -55,9 +58,20 @@ class ParsevalLinear(nn.Linear):
 
     @torch.no_grad()
     def project_(self) -> None:
-        """Bring the weight back: one Björck step when near-orthogonal, else the polar factor. In place."""
-        weight = self.weight.float() if self.weight.dtype in (torch.float16, torch.bfloat16) else self.weight
-        gram = weight @ weight.mT if self.out_features < self.in_features else weight.mT @ weight
-        gram.diagonal().sub_(1.0)
-        near = bool(torch.linalg.matrix_norm(gram) < _NEAR)  # NaN is not near
-        self.weight.copy_(bjorck_step(weight, beta=self.beta) if near else polar_factor(weight))
+        """Bring the weight back, in place: Björck steps when near-orthogonal, else the polar factor."""
+        weight = at_least_float32(self.weight)
+        if self.beta < 0.5:
+            self.weight.copy_(bjorck_step(weight, beta=self.beta))
+            return
+        distance = _distance(weight)
+        while _LAST[weight.dtype] < distance < _NEAR:  # NaN ends it
+            weight = bjorck_step(weight)
+            distance = _distance(weight)
+        self.weight.copy_(bjorck_step(weight) if distance < _NEAR else polar_factor(weight))
+
+
+def _distance(weight: Tensor) -> float:
+    """Frobenius norm of the Gram matrix of the smaller side minus the identity."""
+    gram = weight @ weight.mT if weight.shape[0] < weight.shape[1] else weight.mT @ weight
+    gram.diagonal().sub_(1.0)
+    return float(torch.linalg.matrix_norm(gram))

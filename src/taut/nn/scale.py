@@ -1,6 +1,7 @@
 """Multiplication by a number."""
 
 import math
+from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -34,5 +35,5 @@ class Scale(nn.Module):
         return plain_activation("Scale", _scaled, factor=self.factor)
 
 
-def _scaled(x: Tensor, *, factor: float) -> Tensor:
+def _scaled(x: Any, *, factor: float) -> Any:
     return x * factor

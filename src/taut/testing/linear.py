@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 import taut
 from taut.testing import checks
-from taut.testing.updates import nasty_weights, updated
+from taut.testing.updates import nasty_weights, project, updated
 
 # What a claim of 1 may be exceeded by: the distance from orthogonality that `taut.functional` promises.
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-14}
 _SVD_ROUNDING = 64 * torch.finfo(torch.float64).eps
+# What a proven bound may exceed the norm by: the relative tightness that `taut.certify.spectral_norm_bound` states.
+_PROOF_EXCESS = 1e-9
 
 
 class LinearContract(ABC):
@@ -59,8 +61,7 @@ class LinearContract(ABC):
         for name, weight in nasty_weights(self._free(layer).shape, dtype):
             with torch.no_grad():
                 self._free(layer).copy_(weight)
-            if not self.every_weight:
-                layer.project_()  # type: ignore[operator]
+            project(layer)
             self._assert_constraint(layer, f"at a {name} weight")
 
     def test_starts_with_gain_one(self, size: tuple[int, int]) -> None:
@@ -90,6 +91,7 @@ class LinearContract(ABC):
 
     def test_gradients_are_exact(self, size: tuple[int, int]) -> None:
         layer, inputs = self._layer((min(size[0], 6), min(size[1], 6)), torch.float64, batch=2)
+        checks.scramble(layer)  # the weights at the start may lie on a kink
         names = [name for name, _ in layer.named_parameters()]
 
         def call(x: Tensor, *parameters: Tensor) -> Tensor:
@@ -102,7 +104,7 @@ class LinearContract(ABC):
         layer, inputs = self._layer(size, torch.float32)
         (layer(inputs) * torch.randn_like(layer(inputs))).sum().backward()
         for name, parameter in layer.named_parameters():
-            fixed = min(size) == 1 and max(size) == 1
+            fixed = max(size) == 1 or (self.per_output and size[0] == 1)  # a unit row of one entry is 1 or -1
             assert parameter.grad is not None, f"{name} gets no gradient"
             assert fixed or bool(parameter.grad.any()), f"the gradient of {name} is zero"
             assert bool(parameter.grad.isfinite().all()), f"the gradient of {name} is not finite"
@@ -137,6 +139,7 @@ class LinearContract(ABC):
     def test_precision_and_device_moves(self, size: tuple[int, int]) -> None:
         layer, inputs = self._layer(size, torch.float32)
         double = layer.double()
+        project(double)
         self._assert_constraint(double, "after .double()")
         half = taut.fold(layer).bfloat16()
         assert half(inputs.bfloat16()).dtype == torch.bfloat16
@@ -186,7 +189,7 @@ class LinearContract(ABC):
             rows = float(torch.linalg.vector_norm(weight, dim=1).max())
             assert rows <= 1 + tolerance, f"row norm {rows!r} above 1 {when}"
         else:
-            assert bound <= 1 + 10 * tolerance, f"proven bound {bound!r} above 1 {when}"
+            assert bound <= 1 + tolerance + _PROOF_EXCESS, f"proven bound {bound!r} above 1 {when}"
             assert gain <= 1 + tolerance, f"gain {gain!r} above 1 {when}"
         if self.orthogonal:
             assert float(values[-1]) >= 1 - tolerance, f"smallest singular value {float(values[-1])!r} below 1 {when}"
