@@ -23,9 +23,11 @@ def _headings(path: Path) -> set[str]:
 def _commands(path: Path) -> list[list[str]]:
     """Every shell line of a document that calls taut, and every `taut ...` in its sentences."""
     text = path.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    # Fences come in pairs: what stands between an opening and a closing one is a block, the rest is sentences.
+    parts = re.split(r"^```(.*)\n", text, flags=re.MULTILINE)
+    blocks = [block for language, block in zip(parts[1::4], parts[2::4], strict=True) if not language]
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("taut ")]
-    lines += re.findall(r"`(taut [^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    lines += re.findall(r"`(taut [^`]+)`", "".join(parts[::4]))
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
