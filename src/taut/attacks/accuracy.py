@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from taut.attacks.ball import Norm
-from taut.attacks.pgd import AttackLoss, margins, pgd
+from taut.attacks.pgd import margins, pgd
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,10 @@ def attack_accuracy(
     labels: Int64[Tensor, " samples"],
     radii: Sequence[float],
     *,
-    norm: Norm = "l2",
+    norm: str = "l2",
     steps: int = 20,
     restarts: int = 2,
-    loss: AttackLoss = "both",
+    loss: str = "both",
     seed: int = 0,
     batch_size: int = 500,
     device: torch.device | str = "cpu",
@@ -56,7 +55,7 @@ def attack_accuracy(
         inputs: In [0, 1].
         labels: True classes.
         radii: Radii in input units.
-        norm: Norm of the balls.
+        norm: str of the balls.
         steps: Gradient steps per restart.
         restarts: Restarts per sample and radius.
         loss: See `pgd`.

@@ -15,7 +15,7 @@ from torch import Tensor
 Norm = Literal["l2", "linf"]
 
 
-def distance(x: Float[Tensor, "batch *shape"], y: Float[Tensor, "batch *shape"], norm: Norm) -> Float[Tensor, " batch"]:
+def distance(x: Float[Tensor, "batch *shape"], y: Float[Tensor, "batch *shape"], norm: str) -> Float[Tensor, " batch"]:
     """Norm of x - y per sample, in float64.
 
     Example:
@@ -31,7 +31,7 @@ def project(
     centre: Float[Tensor, "batch *shape"],
     *,
     eps: float,
-    norm: Norm,
+    norm: str,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Float[Tensor, "batch *shape"]:
     """Move `point` into the ball around `centre` and into the box `bounds`; `centre` must lie in the box.
@@ -63,7 +63,7 @@ def random_point(
     centre: Float[Tensor, "batch *shape"],
     *,
     eps: float,
-    norm: Norm,
+    norm: str,
     bounds: tuple[float, float],
     generator: torch.Generator,
 ) -> Float[Tensor, "batch *shape"]:

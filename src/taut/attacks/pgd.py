@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from taut.attacks.ball import Norm, project, random_point
+from taut.attacks.ball import project, random_point
 
 AttackLoss = Literal["margin", "cross-entropy", "both"]
 
@@ -30,11 +30,11 @@ def pgd(
     labels: Int64[Tensor, " batch"],
     *,
     eps: float,
-    norm: Norm = "l2",
+    norm: str = "l2",
     steps: int = 20,
     restarts: int = 2,
     step_size: float | None = None,
-    loss: AttackLoss = "both",
+    loss: str = "both",
     bounds: tuple[float, float] = (0.0, 1.0),
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "batch *shape"]:
@@ -48,7 +48,7 @@ def pgd(
         inputs: In `bounds`.
         labels: True classes.
         eps: Radius in input units.
-        norm: Norm of the ball, "l2" or "linf".
+        norm: str of the ball, "l2" or "linf".
         steps: Gradient steps per restart.
         restarts: The first starts at the input, the others at random points of the ball.
         step_size: Length of a step in `norm`; None for 2.5 eps / steps. It shrinks to a tenth over the steps.
@@ -99,7 +99,7 @@ def _gradient(model: nn.Module, point: Tensor, labels: Tensor, climbed: str) -> 
     return gradient, margin.detach()
 
 
-def _steepest(gradient: Tensor, norm: Norm) -> Tensor:
+def _steepest(gradient: Tensor, norm: str) -> Tensor:
     """Direction of unit norm along which the loss grows fastest."""
     if norm == "linf":
         return gradient.sign()

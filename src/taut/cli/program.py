@@ -55,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # elsewhere so that the interpreter's own flush at exit does not fail as well.
         sys.stdout = None
         return 0
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        print(f"taut: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def _dispatch(arguments: list[str]) -> int:

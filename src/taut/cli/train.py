@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     elif config_file is not None or (target is not None and _is_file(target)):
         _replay(Path(config_file or target or ""), rest)
     elif target is not None:
+        _refuse_folder(Path(target))
         _recipe(target, rest)
     elif not rest or rest[0] in ("--help", "-h"):
         _print_usage()
@@ -118,6 +119,13 @@ def _take(arguments: list[str], option: str) -> str | None:
 
 def _is_file(target: str) -> bool:
     return target.endswith(".json") or Path(target).is_file()
+
+
+def _refuse_folder(path: Path) -> None:
+    if (path / "config.json").is_file():
+        raise UsageError(
+            f"{path} is a run folder: continue it with --resume {path}, or train it again with {path / 'config.json'}"
+        )
 
 
 def _command() -> list[str]:

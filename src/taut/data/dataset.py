@@ -86,5 +86,5 @@ def fingerprint(split: Split) -> str:
     """
     digest = hashlib.sha256(repr(tuple(split.inputs.shape)).encode())
     for tensor in (split.inputs, split.labels):
-        digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+        digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,5 +1,7 @@
 """The 8x8 handwritten digits that ship inside scikit-learn: no download, no files."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -26,16 +28,15 @@ def load_digits() -> Dataset:
     except ImportError as error:
         raise UserError('the digits ship with scikit-learn, which is missing: pip install "taut[app]"') from error
 
-    bunch = sklearn_digits()
+    bunch: Any = sklearn_digits()
     labels = np.asarray(bunch["target"])
-    train, test = train_test_split(
-        np.arange(len(labels)), test_size=_HELD_OUT, random_state=_SPLIT_SEED, stratify=labels
-    )
+    everything = np.arange(len(labels))
+    train, test = train_test_split(everything, test_size=_HELD_OUT, random_state=_SPLIT_SEED, stratify=labels)
     pixels = torch.from_numpy(np.asarray(bunch["images"])).to(torch.float32).div_(_LARGEST_PIXEL).unsqueeze(1)
     classes = torch.from_numpy(labels).to(torch.int64)
     return Dataset(
-        train=_rows(pixels, classes, train),
-        test=_rows(pixels, classes, test),
+        train=_rows(pixels, classes, np.asarray(train)),
+        test=_rows(pixels, classes, np.asarray(test)),
         name="digits",
         problem=DIGITS,
     )

@@ -52,7 +52,7 @@ def launch(config: EngineConfig) -> Fabric:
         UsageError: The machine does not have what is asked for.
     """
     _check_machine(config)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning_fabric")
     try:
         fabric = Fabric(

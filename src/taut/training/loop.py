@@ -79,15 +79,16 @@ def fit(
         Interrupted: SIGINT or SIGTERM arrived; a checkpoint of the last finished step was written.
     """
     loop = _Loop(job, fabric, engine, folder, resume)
-    title = "training"
     with (
         interruption.deferred(),
-        progress(title, loop.total, start=loop.step, show=fabric.global_rank == 0) as reporter,
+        progress("training", loop.total, start=loop.step, show=fabric.global_rank == 0) as reporter,
     ):
         try:
             loop.run(reporter, interruption)
         finally:
             loop.close()
+    if interruption.signal_number:
+        leave(fabric, Interrupted(interruption.signal_number))
     return Fitted(loop.evaluated, loop.seconds())
 
 
@@ -185,7 +186,8 @@ class _Loop:
     def _log_training(self, reporter: Reporter) -> None:
         values = self.meter.values()
         if self.fabric.world_size > 1:
-            values = self.fabric.all_reduce(values, reduce_op="mean")
+            torch.distributed.all_reduce(values)
+            values = values / self.fabric.world_size
         rows = values.cpu().double()
         first = self.step - len(rows)
         for offset, row in enumerate(rows.tolist()):
@@ -217,7 +219,7 @@ class _Loop:
         figures = self.job.validate(self.evaluated)
         if figures:
             self._write({**self._line("valid"), **figures})
-            reporter.note(f"epoch {epoch}, held-out {_summary(figures)}")
+            reporter.line(f"epoch {epoch} of {self.job.optimizer.epochs}, held-out {_summary(figures)}")
         self._logged = time.monotonic()
 
     def _line(self, kind: str) -> dict[str, Any]:

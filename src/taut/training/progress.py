@@ -20,7 +20,10 @@ class Reporter(Protocol):
         """`done` steps of the total are finished."""
 
     def note(self, text: str) -> None:
-        """The latest figures, shown beside the bar or as a line."""
+        """The latest figures, shown beside a bar."""
+
+    def line(self, text: str) -> None:
+        """Figures worth a line of their own where there is no bar."""
 
 
 class _RateColumn(ProgressColumn):
@@ -43,6 +46,9 @@ class _Bar:
     def note(self, text: str) -> None:
         self._progress.update(self._task, note=text)
 
+    def line(self, text: str) -> None:
+        self.note(text)
+
 
 class _Lines:
     def __init__(self, console: Console, title: str) -> None:
@@ -53,6 +59,9 @@ class _Lines:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def line(self, text: str) -> None:
         now = time.monotonic()
         if now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
@@ -64,6 +73,9 @@ class _Silence:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def line(self, text: str) -> None:
         pass
 
 

@@ -13,7 +13,9 @@ from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
 
 if TYPE_CHECKING:
-    ActivationName = DatasetName = LinearName = str
+    ActivationName = str
+    DatasetName = str
+    LinearName = str
 else:
     # The choices are what the rooms below export, so that a new layer or data set is offered without a line here.
     ActivationName = Literal[tuple(tnn.activations())]

@@ -76,6 +76,6 @@ def check_consistent(certificate: certify.Certificate, attack: AttackResult, spl
     )
     raise UserError(
         f"certificate refuted: sample {first} is certified up to {float(radius[first]):.6g}, but an attack of size "
-        f"{float(attack.broken_at[first]):.6g} changed its class; this is an error in taut, please report it with {path} "
-        f"(the first of {len(refuted)} such samples)"
+        f"{float(attack.broken_at[first]):.6g} changed its class; this is an error in taut, please report it with "
+        f"{path} (the first of {len(refuted)} such samples)"
     )

@@ -50,6 +50,8 @@ def train(
                 recipe, task=config.task, out=out, command=command, seed=config.seed, config=to_plain(config)
             ),
         )
+        if fabric.global_rank == 0:
+            print(f"run folder: {folder.path}", flush=True)
         with _how_to_continue(folder, fabric):
             fitted = _fit(config, fabric, dataset, model, folder, interruption)
             finish(fabric)
@@ -103,7 +105,6 @@ def conclude(
     started = time.monotonic()
     certificate = measure.certified(plain, dataset.test, norm=config.evaluation.norm)
     seconds["certify"] = time.monotonic() - started
-    certificate.save(folder.certificate)
     tensors = outcome.evaluation_tensors(dataset.test, certificate)
 
     attack = None
@@ -114,6 +115,7 @@ def conclude(
         tensors |= outcome.attack_tensors(config.evaluation, certificate, attack)
         measure.check_consistent(certificate, attack, dataset.test, folder.path)
 
+    certificate.save(folder.certificate)
     write_tensors(folder.evaluation, tensors)
     figures = outcome.result(
         config,
