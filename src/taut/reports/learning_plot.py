@@ -57,15 +57,32 @@ def _draw_pair(axes: Axes, metrics: Metrics, palette: Palette, train: list[float
 
 
 def _draw_estimate(axes: Axes, metrics: Metrics, radii: list[float], norm: str | None, palette: Palette) -> None:
-    colors = _ramp(palette, len(radii))
     epochs = metrics.epochs(metrics.valid)
-    for color, radius in zip(colors, radii, strict=True):
+    lasts = []
+    for color, radius in zip(_ramp(palette, len(radii)), radii, strict=True):
         values = [point.certified_estimate.get(radius, np.nan) for point in metrics.valid]
         axes.plot(epochs, values, color=color, marker="o", markersize=3, label=f"{radius:g}")
+        lasts.append(values[-1])
     percent_axis(axes, top=1.005)
-    axes.set_title("Certified accuracy, estimate")
-    title = "radius" if norm is None else f"{NORM_NAMES[norm]} radius"
-    axes.legend(title=title, loc="best", ncols=2, columnspacing=1.0, handlelength=1.2, title_fontsize=8.5)
+    axes.set_title("Certified, estimate" if norm is None else f"Certified at {NORM_NAMES[norm]} radius, estimate")
+    for radius, height in zip(radii, spread_out(lasts, gap=0.075), strict=True):
+        words = {"textcoords": "offset points", "verticalalignment": "center", "annotation_clip": False}
+        axes.annotate(f"{radius:g}", (epochs[-1], height), (7, 0), fontsize=8.5, color=palette.ink, **words)
+
+
+def spread_out(heights: list[float], *, gap: float) -> list[float]:
+    """Places for labels, from the top down, as near to their heights as `gap` between two of them allows.
+
+    >>> [round(place, 2) for place in spread_out([0.9, 0.88, 0.5], gap=0.1)]
+    [0.9, 0.8, 0.5]
+    """
+    places: dict[int, float] = {}
+    free = float("inf")
+    for index in sorted(range(len(heights)), key=lambda i: -heights[i] if np.isfinite(heights[i]) else 0.0):
+        height = heights[index] if np.isfinite(heights[index]) else 0.0
+        places[index] = min(height, free)
+        free = places[index] - gap
+    return [places[index] for index in range(len(heights))]
 
 
 def _ramp(palette: Palette, count: int) -> list[str]:
