@@ -68,7 +68,7 @@ def _remove_parametrizations(module: nn.Module) -> None:
 
 
 def _plain_sequential(module: Sequential) -> nn.Sequential:
-    layers = list(module.named_children())
+    layers = [(name, child) for name, child in module._modules.items() if child is not None]  # repeated ones too
     if module.lipschitz != 1.0:
         last = layers[-1][1] if layers else None
         if type(last) is nn.Linear and sum(child is last for _, child in layers) == 1:

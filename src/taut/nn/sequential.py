@@ -10,7 +10,7 @@ from taut.nn.constants import NORMS, constant
 
 
 class Sequential(nn.Sequential):
-    r"""K f_n(...f_1(x)): K-Lipschitz in any norm in which every f_i is 1-Lipschitz. K multiplies the output, biases and all.
+    r"""K f_n(...f_1(x)): K-Lipschitz in any norm in which every f_i is 1-Lipschitz. K multiplies biases too.
 
     Every layer must be one that is constrained (a layer of `taut.nn`, one changed by `taut.constrain`, an activation
     with a known constant, a nested Sequential): a plain torch.nn.Linear is refused, because K would then promise what

@@ -1,0 +1,79 @@
+"""`constrain` bounds a model that someone already has, or changes nothing and names what it cannot bound."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import taut
+from taut import nn as tnn
+
+L2_METHODS = sorted(set(tnn.parametrizations()) - {"linf", "unit-norm"})
+
+
+def mlp() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 20), nn.ReLU(), nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 3))
+
+
+@pytest.mark.parametrize("method", L2_METHODS)
+def test_every_method_gives_a_proven_bound_and_trains(method: str) -> None:
+    net = mlp()
+    with torch.no_grad():
+        net[1].weight.mul_(10)
+    assert taut.lipschitz_bound(net) > 1.01
+    parameters = {id(p) for p in net.parameters()}
+    assert taut.constrain(net, method) is net
+    assert {id(p) for p in net.parameters()} == parameters, "an optimizer made before would lose its parameters"
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        net(torch.randn(8, 3, 4)).square().mean().neg().backward()
+        optimizer.step()
+    assert taut.lipschitz_bound(net) <= 1 + 1e-5
+
+
+def test_linf_method_bounds_in_linf() -> None:
+    assert taut.lipschitz_bound(taut.constrain(mlp(), "linf"), norm="linf") <= 1 + 1e-6
+
+
+def test_orthogonal_models_are_left_where_they_are() -> None:
+    net = mlp()
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight)
+    before = copy.deepcopy(net)
+    x = torch.randn(2, 12)
+    assert torch.allclose(taut.constrain(net, "bjorck")(x), before(x), atol=1e-5)
+
+
+def test_what_has_no_rule_is_named_and_nothing_changes() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
+    with pytest.raises(TypeError, match=r"0 \(Conv2d\), 1 \(BatchNorm2d\)"):
+        taut.constrain(net)
+    assert not hasattr(net[3], "parametrizations")
+    taut.constrain(net, strict=False)
+    assert hasattr(net[3], "parametrizations")
+
+
+def test_unknown_methods_and_empty_models_are_refused() -> None:
+    with pytest.raises(ValueError, match="got 'spectral'"):
+        taut.constrain(mlp(), "spectral")
+    with pytest.raises(TypeError, match="ReLU has no unconstrained"):
+        taut.constrain(nn.ReLU())
+
+
+def test_constraining_twice_does_not_stack() -> None:
+    net = taut.constrain(mlp())
+    with pytest.raises(TypeError, match="no unconstrained"):
+        taut.constrain(net)
+
+
+def test_subclasses_of_linear_are_constrained_and_keep_their_class() -> None:
+    class Mine(nn.Linear):
+        pass
+
+    net = taut.constrain(nn.Sequential(Mine(3, 3)))
+    assert isinstance(net[0], Mine)
+    assert type(taut.fold(net)[0]) is Mine
