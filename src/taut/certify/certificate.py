@@ -102,7 +102,7 @@ class Certificate:
             raise CertificateError(f"{path} is damaged: its content does not match its checksum")
         try:
             return _from_json(content)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise CertificateError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 

@@ -1,7 +1,8 @@
 """A walk along the nodes of a traced network, which finds for each the proof of its Lipschitz constant."""
 
+import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, fx
 
@@ -69,7 +70,7 @@ class Walk:
         return (*before, (node, Breakdown(name=name, kind="layer", rule=rule, bound=bound)))
 
     def _module(self, node: fx.Node) -> Path:
-        source = cast(Any, node.args[0] if len(node.args) == 1 and not node.kwargs else None)
+        source: Any = node.args[0] if len(node.args) == 1 and not node.kwargs else None
         if not self._moving(source):
             raise TypeError(f"module {display_name(str(node.target))!r} must be called on one tensor made of the input")
         before = self._path(source)
@@ -84,12 +85,12 @@ class Walk:
         target: Any = node.target
         if target in JOINS:
             return self._join(node, node.args[0] if node.args else node.kwargs["tensors"])
-        moving = [value for value in (*node.args, *node.kwargs.values()) if self._moving(value)]
+        moving = [source for source in node.all_input_nodes if self._moving(source)]
         if (target in SIZES and node.op == "call_method") or (target is getattr and node.args[1] in ("shape", "ndim")):
             return None
         if not moving and node.op == "call_function" and target in ARITHMETIC:
             return None
-        if moving and moving[0] is node.args[0] and len(moving) == 1:
+        if len(moving) == 1 and node.args and moving[0] is node.args[0]:
             constant = entrywise_constant(node)
             if constant is not None:
                 before = self._path(moving[0])
@@ -125,7 +126,7 @@ class Walk:
 
     def _magnitude(self, node: fx.Node, other: Any) -> float:
         """Largest absolute value of a factor: a number, or a parameter or buffer of the model."""
-        if isinstance(other, int | float):
+        if isinstance(other, int | float) and math.isfinite(other):
             return abs(float(other))
         if isinstance(other, fx.Node) and other.op == "get_attr":
             value: Any = self.traced
@@ -133,7 +134,7 @@ class Walk:
                 value = getattr(value, name)
             if isinstance(value, Tensor) and value.is_floating_point():
                 return float(exact_float64(value).abs().amax())
-        raise TypeError(f"{self.where(node)} has no Lipschitz rule: only constant factors have one")
+        raise TypeError(f"{self.where(node)} has no Lipschitz rule: only finite constant factors have one")
 
     def _join(self, node: fx.Node, tensors: Any) -> Path:
         moving = tuple(value for value in tensors if self._moving(value))

@@ -36,15 +36,15 @@ def spectral_norm_bound(weight: Float[Tensor, "out in"]) -> float:
 
     The weight (float16, bfloat16, float32, float64, on any device, of any scale) is read as exact numbers. The excess
     is at most 1e-9 relative up to 1024 columns and then grows like the square of the smaller side (1e-8 at 4096); it
-    is 1e-15 for a vector. Infinity where the norm exceeds the float64 range. The cost is about that of `svdvals`, and
-    of one product where W^T W is a multiple of the identity to 1e-9.
+    is 1e-14 for a short vector. Infinity where the norm exceeds the float64 range. The cost is about that of
+    `svdvals`, and of one product where W^T W is a multiple of the identity to 1e-9.
 
     Raises ValueError for NaN, infinity, an empty or a non-matrix tensor; TypeError for other dtypes.
 
     Source: Rump (2006), "Verification of positive definiteness", for the witness; the rounding analysis is in `gram`.
 
     >>> import torch
-    >>> 5.0 <= spectral_norm_bound(torch.tensor([[3.0, 4.0]])) < 5.0 + 1e-14
+    >>> 5.0 <= spectral_norm_bound(torch.tensor([[3.0, 4.0]])) < 5.0 + 1e-13
     True
     """
     return prove_spectral_norm(weight).bound
