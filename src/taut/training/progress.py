@@ -2,9 +2,9 @@
 then."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -13,15 +13,18 @@ from rich.text import Text
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-class Reporter(Protocol):
+class Reporter(ABC):
     """What a long computation tells the user as it goes."""
 
+    @abstractmethod
     def advance(self, done: int) -> None:
         """`done` steps of the total are finished."""
 
+    @abstractmethod
     def note(self, text: str) -> None:
         """The latest figures, shown beside a bar."""
 
+    @abstractmethod
     def line(self, text: str) -> None:
         """Figures worth a line of their own where there is no bar."""
 
@@ -31,7 +34,7 @@ class _RateColumn(ProgressColumn):
         return Text(f"{task.speed:,.1f}/s" if task.speed else "", style="cyan")
 
 
-class _Bar:
+class _Bar(Reporter):
     def __init__(self, progress: Progress, title: str, total: int, start: int) -> None:
         self._progress = progress
         self._task = progress.add_task(title, total=total, completed=start, note="")
@@ -50,7 +53,7 @@ class _Bar:
         self.note(text)
 
 
-class _Lines:
+class _Lines(Reporter):
     def __init__(self, console: Console, title: str) -> None:
         self._console, self._title = console, title
         self._last = -_SECONDS_BETWEEN_LINES
@@ -68,7 +71,7 @@ class _Lines:
             self._console.print(f"{self._title}: {text}", highlight=False, soft_wrap=True)
 
 
-class _Silence:
+class _Silence(Reporter):
     def advance(self, done: int) -> None:
         pass
 

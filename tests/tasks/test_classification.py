@@ -1,0 +1,154 @@
+"""Pieces of the classification task: estimates, consistency of proof and attack, what is written."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from taut import certify, data, models
+from taut import nn as tnn
+from taut.attacks import AttackResult
+from taut.errors import UsageError, UserError
+from taut.tasks.classification import Config, DataConfig, EvaluationConfig, LossConfig, ModelConfig, measure, outcome
+from taut.tasks.classification.parts import build_loss, build_model, radius_estimate
+
+DIGITS = data.problem("digits")
+
+
+def small_split(count: int = 40) -> data.Split:
+    split = data.load("digits").test
+    return data.Split(inputs=split.inputs[:count], labels=split.labels[:count])
+
+
+def folded(**options) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return tnn.fold(models.mlp(DIGITS.shape, 10, width=16, depth=1, **options))
+
+
+@pytest.mark.parametrize("lipschitz", [1.0, 3.0])
+def test_the_training_estimate_agrees_with_the_proof_where_the_body_is_orthogonal(lipschitz: float) -> None:
+    model, split = folded(lipschitz=lipschitz), small_split()
+    with torch.no_grad():
+        estimate = radius_estimate(model, model(split.inputs), split.labels, "l2")
+    proven = certify.robustness(model, split.inputs, split.labels).radius
+    assert torch.allclose(estimate.double(), proven, atol=1e-4)
+    assert int((proven > 0).sum()) > 0
+
+
+def test_losses_are_those_of_the_library() -> None:
+    logits, labels = torch.randn(6, 10), torch.randint(0, 10, (6,))
+    assert build_loss(LossConfig(loss="cross-entropy"))(logits, labels) == torch.nn.functional.cross_entropy(
+        logits, labels
+    )
+    shifted = logits - 2.0 * torch.nn.functional.one_hot(labels, 10)
+    expected = 0.5 * torch.nn.functional.cross_entropy(shifted / 0.5, labels)
+    assert torch.allclose(build_loss(LossConfig(temperature=0.5, offset=2.0))(logits, labels), expected)
+    own = logits.gather(1, labels[:, None]).squeeze(1)
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
+    hinge = build_loss(LossConfig(loss="margin", offset=1.0))(logits, labels)
+    assert torch.allclose(hinge, (1.0 - (own - others)).clamp_min(0).mean())
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"width": 7}, "7"), ({"activation": "group-sort", "group_size": 5}, "5"), ({"depth": -1}, "-1")],
+)
+def test_a_network_that_cannot_be_built_is_a_usage_error(options: dict, reason: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot build the network: .*{reason}"):
+        build_model(ModelConfig(**options), DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: DataConfig(batch_size=0), "batch-size must be at least 1, got 0"),
+        (lambda: DataConfig(augment_shift=-1), "augment-shift must not be negative, got -1"),
+        (lambda: LossConfig(temperature=0.0), "temperature must be positive, got 0"),
+        (lambda: EvaluationConfig(radii=()), "radii must be positive numbers"),
+        (lambda: EvaluationConfig(radii=(0.1, -0.2)), "radii must be positive numbers"),
+        (lambda: EvaluationConfig(radii=(0.1, 0.1)), "radii must differ"),
+        (lambda: EvaluationConfig(attack_steps=0), "attack-steps must be at least 1"),
+        (lambda: Config(seed=-1), "seed must be in"),
+    ],
+)
+def test_configs_refuse_values_that_cannot_be_meant(make, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        make()
+
+
+def test_an_attack_within_a_certified_radius_is_an_error_that_keeps_the_sample(tmp_path: Path) -> None:
+    model, split = folded(), small_split()
+    certificate = certify.robustness(model, split.inputs, split.labels)
+    sample = int(certificate.radius.argmax())
+    radius = float(certificate.radius[sample])
+    assert radius > 0
+    honest = AttackResult(torch.full((40,), torch.inf, dtype=torch.float64), split.inputs.double())
+    honest.broken_at[sample] = radius
+    measure.check_consistent(certificate, honest, split, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+    honest.broken_at[sample] = radius * (1 - 1e-12)
+    with pytest.raises(UserError, match=f"certificate refuted: sample {sample} is certified") as refusal:
+        measure.check_consistent(certificate, honest, split, tmp_path)
+    saved = safetensors.torch.load_file(tmp_path / "violation.safetensors")
+    assert str(tmp_path / "violation.safetensors") in str(refusal.value)
+    assert int(saved["index"]) == sample
+    assert torch.equal(saved["input"], split.inputs[sample])
+
+
+def test_a_false_certificate_is_refuted_by_the_attack(tmp_path: Path) -> None:
+    """End to end: radii three times too large do not survive PGD."""
+    model, split = folded(), small_split()
+    split = data.Split(inputs=split.inputs, labels=model(split.inputs).argmax(dim=1))
+    certificate = certify.robustness(model, split.inputs, split.labels)
+    radius = float(certificate.radius.median())
+    config = EvaluationConfig(radii=(radius, 2 * radius), attack_samples=40)
+    attack = measure.attacked(model, split, config, seed=0, device="cpu", quiet=True)
+    measure.check_consistent(certificate, attack, split, tmp_path)
+    with pytest.raises(UserError, match="certificate refuted"):
+        measure.check_consistent(replace(certificate, radius=3 * certificate.radius), attack, split, tmp_path)
+
+
+def test_samples_that_were_not_attacked_count_as_they_are() -> None:
+    model, split = folded(), small_split()
+    certificate = certify.robustness(model, split.inputs, split.labels)
+    config = EvaluationConfig(radii=(0.05, 0.5), attack_samples=15)
+    attack = measure.attacked(model, split, config, seed=0, device="cpu", quiet=True)
+    tensors = outcome.attack_tensors(config, certificate, attack)
+    clean = certificate.prediction == certificate.label
+    for eps in config.radii:
+        survived = tensors[f"attacked_{eps:g}"]
+        assert torch.equal(survived[15:], clean[15:])
+        assert float(survived[:15].double().mean()) == attack.accuracy(eps)
+    figures = outcome.accuracies(config, certificate, attack)
+    assert figures["attack"]["samples"] == 15
+    assert figures["attack"]["certified"]["0.05"] == float((certificate.radius[:15] > 0.05).double().mean())
+    assert figures["attacked"]["0.5"] >= figures["attack"]["certified"]["0.5"]
+
+
+def test_the_extreme_pictures_are_the_extreme_ones() -> None:
+    model, split = folded(), small_split()
+    certificate = certify.robustness(model, split.inputs, split.labels)
+    tensors = outcome.evaluation_tensors(split, certificate)
+    most, least = tensors["most_certified_index"], tensors["least_certified_index"]
+    positive = certificate.radius[certificate.radius > 0].sort().values
+    assert certificate.radius[most].max() == positive[-1]
+    assert certificate.radius[least].min() == positive[0] > 0
+    assert torch.equal(tensors["most_certified"], split.inputs[most])
+
+
+def test_every_layer_has_a_row_with_its_spectrum() -> None:
+    rows = outcome.layer_rows(folded(), "l2", DIGITS.shape)
+    linear = [row for row in rows if row["kind"] == "Linear"]
+    assert [len(row["singular_values"]) for row in linear] == [16, 10]
+    for row in linear:
+        assert row["sigma_min"] == pytest.approx(min(row["singular_values"]))
+        assert row["bound"] >= max(row["singular_values"]) * (1 - 1e-12)
+
+
+def test_the_machine_is_described_without_its_name() -> None:
+    import platform
+
+    assert platform.node() not in outcome.machine().split(", ")
