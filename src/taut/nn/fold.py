@@ -34,6 +34,7 @@ def _folded(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
     if id(module) in done:
         return done[id(module)]
     original = module
+    constrained = hasattr(module, "parametrizations") or hasattr(module, "project_")
     _remove_parametrizations(module)
     for name, child in list(module._modules.items()):
         if child is not None and name != "parametrizations":
@@ -42,12 +43,19 @@ def _folded(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
         module = _plain_sequential(module)
     elif callable(getattr(module, "fold", None)):
         module = module.fold()  # type: ignore[operator]
-    elif type(module).__module__.startswith("taut.nn"):
-        # a thin layer holds nothing that its torch class does not: it becomes one
-        module.__class__ = next(cls for cls in type(module).__mro__ if cls.__module__.startswith("torch.nn"))
+    elif constrained:
+        module.__class__ = _torch_class(type(module))
     module.training = original.training
     done[id(original)] = module
     return module
+
+
+def _torch_class(cls: type[nn.Module]) -> type[nn.Module]:
+    """The torch class that a thin layer adds only a constraint to; `cls` itself when it computes something of its own."""
+    for base in cls.__mro__:
+        if base.__module__.startswith("torch.nn"):
+            return base if base.forward is cls.forward else cls
+    return cls
 
 
 def _remove_parametrizations(module: nn.Module) -> None:
