@@ -77,6 +77,8 @@ def _draw_bracket(axes: Axes, result: Result, evaluation: Evaluation, palette: P
     grid = np.unique(np.concatenate([eps[eps <= sizes[-1]], sizes]))
     low = fraction[np.searchsorted(eps, grid, side="right") - 1]
     high = np.asarray(ceiling)[np.searchsorted(sizes, grid, side="right") - 1]
+    if result.attack.samples < len(evaluation.radius):
+        axes.step(grid, low, where="post", color=palette.certified, linewidth=0.8, label="certified, of those attacked")
     axes.fill_between(
         grid,
         low,

@@ -85,6 +85,7 @@ def _radii(result: Result) -> list[dict[str, float | None]]:
             "eps": eps,
             "certified": result.certified.get(eps),
             "attacked": result.attacked.get(eps),
+            "certified_attacked": result.attack.certified.get(eps),
             "undecided": _difference(result.attacked.get(eps), result.attack.certified.get(eps)),
         }
         for eps in listed
