@@ -5,6 +5,7 @@ Nothing of taut is imported here: jaxtyping's import hook, which checks the shap
 
 import os
 import tempfile
+from doctest import ELLIPSIS
 from typing import Any
 
 from sybil import Sybil
@@ -28,7 +29,7 @@ def leave_folder(namespace: dict[str, Any]) -> None:
 
 documents = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"], setup=enter_empty_folder, teardown=leave_folder)
 docstrings = Sybil(
-    parsers=[DocTestParser()],
+    parsers=[DocTestParser(optionflags=ELLIPSIS)],
     patterns=["src/taut/**/*.py", "src/taut/*.py"],
     document_types={".py": PythonDocStringDocument},
     setup=enter_empty_folder,
