@@ -82,7 +82,7 @@ def test_every_room_stands_on_the_map_in_its_order() -> None:
     """The table of the rooms has the layers of the import contract, from top to bottom."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     layers = next(c for c in settings["tool"]["importlinter"]["contracts"] if c["type"] == "layers")["layers"]
-    rooms = [{name.strip().removeprefix("taut.") for name in layer.split("|")} for layer in layers]
+    rooms = [{name.strip(" ()").removeprefix("taut.") for name in layer.split("|")} for layer in layers]
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = [set(re.findall(r"`([a-z]+)`", row.split("|")[1])) for row in re.findall(r"^\| `.*$", text, re.MULTILINE)]
     built = {path.parent.name for path in (ROOT / "src" / "taut").glob("*/__init__.py")}
