@@ -28,18 +28,20 @@ def attacked_ceiling(accuracy: float, attacked: dict[float, float]) -> tuple[lis
 
 def certified_picture(result: Result, evaluation: Evaluation) -> Picture:
     """The plot of one run."""
+    alt = "Certified accuracy against the radius, with the attacked accuracy"
+    return picture("certified_accuracy", alt, lambda palette: draw_certified(result, evaluation, palette))
 
-    def draw(palette: Palette) -> Figure:
-        figure = new_figure(9.6, 4.6)
-        axes = figure.add_subplot()
-        draw_curve(axes, evaluation, color=palette.certified, label="certified (proven)")
-        _draw_bracket(axes, result, evaluation, palette)
-        axes.axhline(result.accuracy, color=palette.ink, linewidth=1.0, linestyle=(0, (4, 3)), label="clean accuracy")
-        finish(axes, result.norm, radius_limit([evaluation], [*result.certified, *result.attacked]))
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.6)
-        return figure
 
-    return picture("certified_accuracy", "Certified accuracy against the radius, with the attacked accuracy", draw)
+def draw_certified(result: Result, evaluation: Evaluation, palette: Palette) -> Figure:
+    """The figure itself."""
+    figure = new_figure(9.6, 4.6)
+    axes = figure.add_subplot()
+    draw_curve(axes, evaluation, color=palette.certified, label="certified (proven)")
+    _draw_bracket(axes, result, evaluation, palette)
+    axes.axhline(result.accuracy, color=palette.ink, linewidth=1.0, linestyle=(0, (4, 3)), label="clean accuracy")
+    finish(axes, result.norm, radius_limit([evaluation], [*result.certified, *result.attacked]))
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.6)
+    return figure
 
 
 def draw_curve(axes: Axes, evaluation: Evaluation, *, color: str, label: str) -> None:
