@@ -24,7 +24,7 @@ def rates(**options) -> list[float]:
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "linear", "step"])
 def test_the_rate_rises_linearly_to_its_peak(schedule: str) -> None:
     found = rates(schedule=schedule, warmup=0.1)
-    steps = [after - before for before, after in itertools.pairwise(found)]
+    steps = [after - before for before, after in itertools.pairwise(found[:101])]
     assert max(steps) - min(steps) < 1e-12
     assert found[0] == pytest.approx(2.0 / 101)
     assert max(found) == found[100] == 2.0

@@ -41,7 +41,7 @@ class Arguments(Generic[ConfigT]):
 
 def main(arguments: Sequence[str]) -> None:
     """Run `taut train` with `arguments`."""
-    rest = list(arguments)
+    rest, command = list(arguments), ["taut", "train", *arguments]
     resume, config_file = _take(rest, "--resume"), _take(rest, "--config")
     target = rest.pop(0) if rest and not rest[0].startswith("-") else None
     if sum(choice is not None for choice in (resume, config_file, target)) > 1:
@@ -49,24 +49,24 @@ def main(arguments: Sequence[str]) -> None:
     if resume is not None:
         _resume(Path(resume), rest)
     elif config_file is not None or (target is not None and _is_file(target)):
-        _replay(Path(config_file or target or ""), rest)
+        _replay(Path(config_file or target or ""), rest, command)
     elif target is not None:
         _refuse_folder(Path(target))
-        _recipe(target, rest)
+        _recipe(target, rest, command)
     elif not rest or rest[0] in ("--help", "-h"):
         _print_usage()
     else:
         raise UsageError("give a RECIPE before the options, or --config FILE, or --resume RUN (see taut train --help)")
 
 
-def _recipe(name: str, rest: Sequence[str]) -> None:
+def _recipe(name: str, rest: Sequence[str], command: Sequence[str]) -> None:
     from taut.recipes import description, recipe
 
     default = recipe(name)
-    _train(default, name, rest, prog=f"taut train {name}", description=description(name))
+    _train(default, name, rest, command, prog=f"taut train {name}", description=description(name))
 
 
-def _replay(path: Path, rest: Sequence[str]) -> None:
+def _replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
     from taut import __version__
     from taut.tasks import task
     from taut.training.run_folder import read_manifest
@@ -76,17 +76,26 @@ def _replay(path: Path, rest: Sequence[str]) -> None:
     if manifest.taut != __version__:
         print(f"taut: note: {path} was written by taut {manifest.taut}, this is {__version__}", file=sys.stderr)
     default = from_plain(task(manifest.task).Config, manifest.config, source=str(path))
-    _train(default, manifest.recipe, rest, prog=f"taut train {path}", description=f"{manifest.recipe}, as in {path}")
+    _train(
+        default,
+        manifest.recipe,
+        rest,
+        command,
+        prog=f"taut train {path}",
+        description=f"{manifest.recipe}, as in {path}",
+    )
 
 
-def _train(default: Any, name: str, rest: Sequence[str], *, prog: str, description: str) -> None:
+def _train(
+    default: Any, name: str, rest: Sequence[str], command: Sequence[str], *, prog: str, description: str
+) -> None:
     from taut.tasks import task
     from taut.training.run_folder import check_out
 
     cls = type(default)
     options = parse(Arguments[cls], rest, prog=prog, default=Arguments(config=default), description=description)
     check_out(options.out)
-    task(cls.task).train(options.config, recipe=name, command=_command(), out=options.out)
+    task(cls.task).train(options.config, recipe=name, command=command, out=options.out)
 
 
 def _resume(path: Path, rest: Sequence[str]) -> None:
@@ -126,10 +135,6 @@ def _refuse_folder(path: Path) -> None:
         raise UsageError(
             f"{path} is a run folder: continue it with --resume {path}, or train it again with {path / 'config.json'}"
         )
-
-
-def _command() -> list[str]:
-    return ["taut", *sys.argv[1:]]
 
 
 def _print_usage() -> None:

@@ -13,7 +13,8 @@ def print_result(
 ) -> None:
     """Print what `outcome.accuracies` returned, or a whole result.json, and the paths that were written."""
     console = console or Console()
-    console.print(accuracy_table(figures, title))
+    console.print(title, style="bold", highlight=False, soft_wrap=True)
+    console.print(accuracy_table(figures))
     norm, bound = figures["norm"], figures["lipschitz_bound"]
     console.print(f"proven Lipschitz constant of the network ({norm}): {bound:.7g}", highlight=False, soft_wrap=True)
     attack = figures.get("attack") or {}
@@ -25,11 +26,11 @@ def print_result(
         console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
 
 
-def accuracy_table(figures: Mapping[str, Any], title: str) -> Table:
+def accuracy_table(figures: Mapping[str, Any]) -> Table:
     """Certified and attacked accuracy by radius; the first row, radius 0, is the clean accuracy."""
     attack = figures.get("attack") or {}
     partial = bool(attack) and attack["samples"] < figures.get("samples", attack["samples"])
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column(f"{figures['norm']} radius", justify="right")
     table.add_column("certified", justify="right")
     if partial:
