@@ -16,8 +16,8 @@ def project_rows_l1(weight: Float[Tensor, "out in"], *, radius: float = 1.0) -> 
     Source: Michelot (1986); Condat (2016).
 
     >>> import torch
-    >>> project_rows_l1(torch.tensor([[2.0, -1.0], [0.2, 0.1]]))
-    tensor([[1.0000, 0.0000],
+    >>> project_rows_l1(torch.tensor([[2.0, 1.5], [0.2, 0.1]]))
+    tensor([[0.7500, 0.2500],
             [0.2000, 0.1000]])
     """
     if not radius > 0:

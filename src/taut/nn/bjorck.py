@@ -16,8 +16,8 @@ class Bjorck(nn.Module):
     `taut.functional.polar_factor`.
 
     >>> import torch
-    >>> layer = torch.nn.utils.parametrizations.parametrize.register_parametrization(torch.nn.Linear(4, 3), "weight",
-    Bjorck())
+    >>> from torch.nn.utils.parametrize import register_parametrization
+    >>> layer = register_parametrization(torch.nn.Linear(4, 3), "weight", Bjorck())
     >>> torch.allclose(layer.weight @ layer.weight.T, torch.eye(3), atol=1e-6)
     True
     """

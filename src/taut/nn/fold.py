@@ -17,7 +17,7 @@ def fold(model: nn.Module) -> nn.Module:
     Constrained layers become torch.nn.Linear with contiguous weights, activations become graphs of torch functions,
     and a Sequential with constant K becomes torch.nn.Sequential with K multiplied into its last linear layer. The
     copy needs no taut to run, pickle, export or save, costs what a plain network costs, and no longer follows the
-    original's parameters. Modules that are not taut's are copied as they are.
+    original's parameters. Modules without a constraint are copied as they are.
 
     >>> import torch
     >>> from taut import nn as tnn
@@ -51,7 +51,7 @@ def _folded(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
 
 
 def _torch_class(cls: type[nn.Module]) -> type[nn.Module]:
-    """The torch class that a thin layer adds only a constraint to; `cls` itself when it computes something of its own."""
+    """The torch class that a thin layer adds only a constraint to; `cls` itself when it has a forward of its own."""
     for base in cls.__mro__:
         if base.__module__.startswith("torch.nn"):
             return base if base.forward is cls.forward else cls
@@ -76,7 +76,7 @@ def _remove_parametrizations(module: nn.Module) -> None:
 
 
 def _plain_sequential(module: Sequential) -> nn.Sequential:
-    layers = [(name, child) for name, child in module._modules.items() if child is not None]  # repeated ones too
+    layers = list(module._modules.items())  # not named_children, which leaves out the second use of a layer
     if module.lipschitz != 1.0:
         last = layers[-1][1] if layers else None
         if type(last) is nn.Linear and sum(child is last for _, child in layers) == 1:
