@@ -1,4 +1,4 @@
-"""The product rule on graphs: never below sampled slopes, exact where the answer is known, refusing what it cannot prove."""
+"""The product rule on graphs: above sampled slopes, exact where the answer is known, refusing what it cannot prove."""
 
 import math
 from typing import Any
@@ -227,8 +227,8 @@ class Noise(nn.Module):
 class Doubled(nn.Linear):
     """A subclass that computes something else than W x + b."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        return 2 * super().forward(input)
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
 
 
 class Shaped(nn.Module):

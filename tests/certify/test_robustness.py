@@ -114,7 +114,7 @@ def evaluations(layer: nn.Linear, x: Tensor) -> Iterator[bool]:
 
 
 def broken(layer: nn.Linear, x: Tensor, radius: float, generator: torch.Generator) -> bool:
-    """Search for a point of the ball, by exact distance, that is not class 0: along the worst direction, up to rounding."""
+    """Search for a point of the ball, by exact distance, that is not class 0: the worst direction, up to rounding."""
     direction = (layer.weight[1] - layer.weight[0]).double()
     direction /= direction.norm()
     for attempt in range(12):

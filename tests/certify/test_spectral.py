@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from taut.certify import linf_norm_bound, smallest_singular_value_bound, spectral_norm_bound
+from taut.certify.gram import gram, scale, shifted_defect
 from taut.certify.spectral import FROBENIUS, NEAR_ORTHOGONAL, WITNESS, ZERO, prove_spectral_norm
 
 EXCESS = 1e-8
@@ -53,12 +54,12 @@ def nasty_matrices() -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(2)
     base = torch.randn(4, 3, generator=generator, dtype=torch.float64)
     outer = base[:, :1] @ base[:1]
-    for scale in (1.0, 1e300, 1e-300, 2.0**-1040, 1e-40, 3.0):
-        yield base * scale
-        yield outer * scale
-        yield torch.ones(3, 3, dtype=torch.float64) * scale
-        yield torch.diag(torch.tensor([1.0, 1.0 - 2.0**-53, 0.0], dtype=torch.float64)) * scale
-        yield torch.diag(torch.tensor([1.0, 1.0 + 2.0**-52], dtype=torch.float64)) * scale
+    for factor in (1.0, 1e300, 1e-300, 2.0**-1040, 1e-40, 3.0):
+        yield base * factor
+        yield outer * factor
+        yield torch.ones(3, 3, dtype=torch.float64) * factor
+        yield torch.diag(torch.tensor([1.0, 1.0 - 2.0**-53, 0.0], dtype=torch.float64)) * factor
+        yield torch.diag(torch.tensor([1.0, 1.0 + 2.0**-52], dtype=torch.float64)) * factor
     yield torch.tensor([[1e300, 1e-300], [0.0, 1e-20]], dtype=torch.float64)
     yield torch.tensor([[1.0, 1e-320], [1e-320, 1.0]], dtype=torch.float64)
     yield torch.full((2, 2), 5e-324, dtype=torch.float64)
@@ -100,6 +101,27 @@ def test_linf_norm_is_never_below_the_largest_row_sum() -> None:
         bound = Fraction(linf_norm_bound(weight))
         assert bound >= exact, weight
         assert bound <= exact * (1 + Fraction(1, 10**12)) + Fraction(2) ** -1074, weight
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_witness_does_not_trust_the_cholesky_routine(sign: int) -> None:
+    """At the very edge a factor is found for matrices that are not positive: the proven defect makes up for it."""
+    not_positive = 0
+    for weight in random_matrices():
+        if min(weight.shape) < 2:
+            continue
+        scaled = scale(weight.double())
+        product = gram(scaled)
+        eigenvalues = [value**2 for value in singular_values(scaled.values)]
+        edge = eigenvalues[-1] if sign < 0 else eigenvalues[0]
+        for step in range(-12, 13):
+            shift = float(edge) + step * 2.0**-54 * float(eigenvalues[-1])
+            defect = shifted_defect(product, shift=shift, sign=sign)
+            if defect is not None:
+                smallest = min(sign * (value - mpmath.mpf(shift)) for value in eigenvalues)
+                not_positive += smallest < 0
+                assert smallest >= -mpmath.mpf(defect), weight
+    assert not_positive > 10
 
 
 def test_a_plain_svd_is_no_upper_bound() -> None:

@@ -96,7 +96,7 @@ def _singular_values(module: nn.Module) -> tuple[float, float] | None:
     if not is_plain_linear(module):
         return None
     weight: Any = module.weight
-    values = torch.linalg.svdvals(weight.to(device="cpu", dtype=torch.float64))
+    values = torch.linalg.svdvals(weight.cpu().to(torch.float64))
     return float(values[-1]), float(values[0])
 
 

@@ -82,7 +82,7 @@ def step_bound(step: Step, norm: Norm) -> StepBound:
 def start(inputs: Float[Tensor, "batch *shape"]) -> State:
     """The input, exact in float64."""
     zero = torch.zeros(len(inputs), dtype=torch.float64, device="cpu")
-    values = inputs.detach().to(device="cpu", dtype=torch.float64)
+    values = inputs.detach().cpu().to(torch.float64)
     return State(values=values, error=zero, ball_error=zero, ball_slope=0.0, growth=1.0, reach=0.0)
 
 

@@ -39,7 +39,7 @@ def exact_float64(weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """
     if weight.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         raise TypeError(f"bounds need float16, bfloat16, float32 or float64 values, got {weight.dtype}")
-    values = weight.detach().to(device="cpu", dtype=torch.float64)
+    values = weight.detach().cpu().to(torch.float64)
     if not bool(torch.isfinite(values).all()):
         raise ValueError("bounds need finite values, got NaN or infinity")
     return values
