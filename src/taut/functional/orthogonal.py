@@ -12,6 +12,8 @@ from taut.functional._precision import at_least_float32, full_precision
 # Free weights are capped at these row sums: the maps have long saturated there, and float32 can still resolve them.
 _CAYLEY_CAP = 8.0
 _EXPONENTIAL_CAP = 32.0
+# Distance from orthonormality after one Cholesky round from which a first-order second round reaches machine precision.
+_REFINED = {torch.float32: 5e-4, torch.float64: 2e-8}
 
 
 def cayley(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
@@ -82,7 +84,7 @@ def cholesky_factor(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
     r"""Gram-Schmidt orthonormalisation on the smaller side: all singular values are 1 (l2), to 1e-6 (float32), 1e-14
     (float64).
 
-    For wide W it is L^-1 W with W W^T = L L^T, repeated once so that rounding does not show; ill-conditioned,
+    For wide W it is L^-1 W with W W^T = L L^T, refined so that rounding does not show; ill-conditioned,
     rank-deficient and zero matrices go through a Householder QR, which is the same map where both exist. Exact
     derivative, once.
 
@@ -107,7 +109,7 @@ def _gram_schmidt(weight: Tensor) -> tuple[Tensor, Tensor]:
             return torch.full_like(weight, math.nan).contiguous(), weight.new_full((weight.shape[0],) * 2, math.nan)
         scale = 2.0 ** max(math.frexp(largest)[1], -125) if largest else 1.0
         scaled = weight / scale
-        result = _cholesky_twice(scaled)
+        result = _cholesky_rounds(scaled)
         q, lower = result if result is not None else _householder(scaled)
         return q.to(weight.dtype).contiguous(), (lower * scale).to(weight.dtype).contiguous()
 
@@ -120,19 +122,26 @@ def _(weight: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _cholesky_twice(weight: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Two rounds of W <- L^-1 W, or None when the first is too far from orthonormal for the second to finish the
-    work."""
-    first, info = torch.linalg.cholesky_ex(weight @ weight.mT)
-    if int(info) != 0:
-        return None
-    q = torch.linalg.solve_triangular(first, weight, upper=False)
-    gram = q @ q.mT
-    distance = float((gram - torch.eye(len(gram), dtype=q.dtype, device=q.device)).abs().amax())
-    if not distance < 0.01:
-        return None
-    second, info = torch.linalg.cholesky_ex(gram)
-    return torch.linalg.solve_triangular(second, q, upper=False), first @ second
+def _cholesky_rounds(weight: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Rounds of W <- L^-1 W until rounding alone is left, or None when the matrix is too ill-conditioned for them."""
+    q, lower = weight, None
+    gram = weight @ weight.mT
+    for _ in range(3):
+        factor, info = torch.linalg.cholesky_ex(gram)
+        if int(info) != 0:
+            return None
+        q = torch.linalg.solve_triangular(factor, q, upper=False)
+        lower = factor if lower is None else lower @ factor
+        gram = q @ q.mT
+        error = gram - torch.eye(len(gram), dtype=q.dtype, device=q.device)
+        distance = float(error.abs().sum(1).amax())
+        if distance < _REFINED[weight.dtype]:
+            # the factor of I + E is I + tril(E) with half the diagonal, up to E^2, which is below rounding here
+            error.tril_().diagonal().mul_(0.5)
+            return q - error @ q, lower
+        if not distance < 0.5:
+            return None
+    return None
 
 
 def _householder(weight: Tensor) -> tuple[Tensor, Tensor]:

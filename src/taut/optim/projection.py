@@ -3,11 +3,11 @@
 from torch import nn
 
 
-def project_(model: nn.Module) -> None:
+def project_(model: nn.Module, *, exact: bool = False) -> None:
     """Call `project_()` of every layer that is constrained by projection (`taut.nn.ParsevalLinear`); others are
     unaffected.
 
-    To be called after each optimizer step. In place.
+    To be called after each optimizer step, and with `exact=True` when training ends and on averaged weights. In place.
 
     >>> import torch, taut
     >>> net = torch.nn.Sequential(taut.nn.ParsevalLinear(4, 2))
@@ -20,4 +20,4 @@ def project_(model: nn.Module) -> None:
     for module in model.modules():
         step = getattr(module, "project_", None)
         if callable(step):
-            step()
+            step(exact=exact)

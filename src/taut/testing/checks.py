@@ -17,13 +17,15 @@ import taut
 
 def assert_same(actual: Tensor, expected: Tensor, what: str) -> None:
     """Bit-equal tensors."""
-    assert torch.equal(actual, expected), f"{what}: largest difference {float((actual - expected).abs().max()):.3e}"
+    assert torch.equal(actual, expected), (
+        f"{what}: largest difference {float((actual - expected).detach().abs().max()):.3e}"
+    )
 
 
 def assert_close(actual: Tensor, expected: Tensor, what: str, *, ulps: int = 64) -> None:
     """Equal within `ulps` units of rounding of the largest entry."""
-    tolerance = ulps * torch.finfo(expected.dtype).eps * max(1.0, float(expected.abs().max()))
-    difference = float((actual - expected).abs().max()) if expected.numel() else 0.0
+    tolerance = ulps * torch.finfo(expected.dtype).eps * max(1.0, float(expected.detach().abs().max()))
+    difference = float((actual - expected).detach().abs().max()) if expected.numel() else 0.0
     assert difference <= tolerance, f"{what}: difference {difference:.3e} above {tolerance:.3e}"
 
 
