@@ -28,7 +28,7 @@ def temperature_offset_cross_entropy(
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
-    shifted = logits - offset * F.one_hot(labels, logits.shape[1])
+    shifted = logits - offset * F.one_hot(labels, logits.shape[1]).to(logits.dtype)
     return temperature * F.cross_entropy(shifted / temperature, labels)
 
 
