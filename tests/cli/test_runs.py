@@ -82,6 +82,14 @@ def test_folders_of_runs_in_the_same_second_do_not_collide(taut, tiny, no_report
     assert json.loads((tmp_path / "runs" / names[0] / "result.json").read_text())["attacked"] == {}
 
 
+def test_a_run_in_double_precision_is_read_back_in_it(taut, tiny, no_report, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert taut("train", "digits", *tiny, "--epochs", "1", "--precision", "64-true", "--out", out).code == 0
+    assert all(tensor.dtype == torch.float64 for tensor in weights(out).values())
+    shown = taut("verify", out / "certificate.json")
+    assert (shown.code, shown.err) == (0, "")
+
+
 def test_evaluate_recomputes_and_writes_nothing(taut, finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     shown = json.loads(taut("evaluate", finished, "--json").out)

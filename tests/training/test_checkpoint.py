@@ -57,6 +57,13 @@ def test_one_flipped_bit_anywhere_is_refused_in_one_sentence(tmp_path: Path, nam
     assert load_checkpoint(tmp_path) is not None
 
 
+def test_a_changed_counter_is_refused(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, example()) / "trainer.json"
+    path.write_text(path.read_text().replace('"step": 7', '"step": 8'))
+    with pytest.raises(UserError, match=r"is damaged \(trainer.json does not match its checksum\)"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "trainer.safetensors", "trainer.json"])
 def test_a_missing_or_truncated_part_is_refused(tmp_path: Path, name: str) -> None:
     path = save_checkpoint(tmp_path, example()) / name
@@ -109,11 +116,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     write_json(path, {"a": 1})
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, {"a": float("nan")})
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert list(tmp_path.iterdir()) == [path]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for step in ("os.fsync", "pathlib.Path.replace"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+            patch.setattr(step, full)
+            write_json(path, {"a": 2})
+        assert json.loads(path.read_text()) == {"a": 1}
+        assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_log_is_cut_to_the_checkpoint(tmp_path: Path) -> None:

@@ -103,6 +103,22 @@ def test_a_signal_ends_the_step_and_the_run_goes_on_bit_for_bit(
     assert lines(tmp_path / "parts") == lines(tmp_path / "whole")
 
 
+def test_what_is_evaluated_is_the_average(tmp_path: Path) -> None:
+    seen: list[torch.Tensor] = []
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        seen.append(next(model.parameters()).detach().clone())
+        return {"accuracy": 0.0}
+
+    averaged = run(make_job(**SETTINGS["average and shift"], validate=validate), tmp_path / "run")
+    last = load_checkpoint(tmp_path / "run" / "checkpoints")
+    assert last is not None
+    name = next(iter(averaged))
+    assert not torch.equal(averaged[name], last.model[name])
+    assert torch.equal(averaged[name], last.trainer[f"average.{name}"])
+    assert torch.equal(seen[-1], averaged[name])
+
+
 def test_two_signals_stop_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def twice() -> None:
         signal.raise_signal(signal.SIGINT)

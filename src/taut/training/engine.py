@@ -31,6 +31,8 @@ class EngineConfig:
     """How several processes share the work; auto is ddp as soon as there are two."""
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
     """Arithmetic of training; evaluation and certificates are always in float64."""
+    threads: int = 0
+    """CPU threads of each process; 0 leaves the choice to torch. The last bits of a run depend on it."""
     log_every: int = 20
     """Steps between two lines of metrics.jsonl; the device is waited for only then."""
     checkpoint_seconds: float = 30.0
@@ -40,6 +42,8 @@ class EngineConfig:
         for name in ("devices", "num_nodes", "log_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        if self.threads < 0:
+            raise UsageError(f"threads must not be negative, got {self.threads}")
         if self.checkpoint_seconds < 0:
             raise UsageError(f"checkpoint-seconds must not be negative, got {self.checkpoint_seconds:g}")
 
@@ -65,6 +69,8 @@ def launch(config: EngineConfig) -> Fabric:
         fabric.launch()
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"cannot start training: {' '.join(str(error).split())}") from error
+    if config.threads:
+        torch.set_num_threads(config.threads)
     return fabric
 
 
