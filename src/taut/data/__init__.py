@@ -43,7 +43,7 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
 
     Example:
         >>> digits = load("digits")
-        >>> digits.shape, len(digits.train) + len(digits.test)
+        >>> digits.problem.shape, len(digits.train) + len(digits.test)
         ((1, 8, 8), 1797)
     """
     _check(name)

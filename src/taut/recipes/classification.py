@@ -12,8 +12,8 @@ def digits() -> Config:
     return Config(
         data=DataConfig(dataset="digits", batch_size=128),
         model=ModelConfig(width=256, depth=3),
-        loss=LossConfig(temperature=0.25),
-        optimizer=OptimizerConfig(epochs=60, lr=2e-3, warmup=0.05),
+        loss=LossConfig(temperature=0.25, offset=1.0),
+        optimizer=OptimizerConfig(epochs=60, lr=5e-3, warmup=0.05),
         engine=EngineConfig(log_every=10, threads=1),  # matrices so small that a second thread costs more than it gives
         evaluation=EvaluationConfig(radii=(0.1, 0.25, 0.5, 0.75, 1.0), validate_every=5),
     )
