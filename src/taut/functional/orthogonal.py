@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from taut.functional._gram import gram_matrix
 from taut.functional._precision import at_least_float32, full_precision
 
 # Free weights are capped at these row sums: the maps have long saturated there, and float32 can still resolve them.
@@ -125,20 +126,20 @@ def _(weight: Tensor) -> tuple[Tensor, Tensor]:
 def _cholesky_rounds(weight: Tensor) -> tuple[Tensor, Tensor] | None:
     """Rounds of W <- L^-1 W until rounding alone is left, or None when the matrix is too ill-conditioned for them."""
     q, lower = weight, None
-    gram = weight @ weight.mT
+    gram = gram_matrix(weight.mT)
     for _ in range(3):
         factor, info = torch.linalg.cholesky_ex(gram)
         if int(info) != 0:
             return None
         q = torch.linalg.solve_triangular(factor, q, upper=False)
         lower = factor if lower is None else lower @ factor
-        gram = q @ q.mT
+        gram = gram_matrix(q.mT)
         error = gram - torch.eye(len(gram), dtype=q.dtype, device=q.device)
         distance = float(error.abs().sum(1).amax())
         if distance < _REFINED[weight.dtype]:
             # the factor of I + E is I + tril(E) with half the diagonal, up to E^2, which is below rounding here
             error.tril_().diagonal().mul_(0.5)
-            return q - error @ q, lower
+            return torch.addmm(q, error, q, alpha=-1.0), lower
         if not distance < 0.5:
             return None
     return None

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from taut.functional._gram import gram_matrix
 from taut.functional._precision import at_least_float32, full_precision
 from taut.functional.newton_schulz import newton_schulz_polar, polar_derivative
 
@@ -130,7 +131,7 @@ _polar_eigh.register_autograd(_polar_eigh_backward, setup_context=_save_triple)
 
 def _singular_triple(scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U, h, V of a tall matrix with entries up to 1: by the Gram matrix while that is accurate, else by an SVD."""
-    values, v = torch.linalg.eigh(scaled.mT @ scaled)
+    values, v = torch.linalg.eigh(gram_matrix(scaled))
     ratio = float((values[..., 0] / values[..., -1]).min())
     if ratio > _GRAM_RATIO[scaled.dtype]:
         h = values.sqrt()
@@ -143,12 +144,14 @@ def _singular_triple(scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _polish(factor: Tensor) -> Tensor:
     """Newton-Schulz steps from a nearly orthogonal matrix; the last starts within sqrt(eps) of orthogonality."""
-    eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
     for _ in range(4):
-        gram = factor.mT @ factor
-        distance = float((gram - eye).abs().amax())
-        factor = 1.5 * factor - 0.5 * (factor @ gram)
-        if distance < _POLISHED[factor.dtype]:
+        error = gram_matrix(factor)
+        error.diagonal(dim1=-2, dim2=-1).sub_(1.0)
+        if factor.dim() == 2:
+            factor = torch.addmm(factor, factor, error, alpha=-0.5)
+        else:
+            factor = factor - 0.5 * (factor @ error)
+        if float(torch.linalg.vector_norm(error, math.inf)) < _POLISHED[factor.dtype]:
             break
     return factor
 

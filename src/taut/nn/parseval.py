@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from taut.functional import bjorck_step, polar_factor
+from taut.functional._gram import gram_matrix
 from taut.functional._precision import at_least_float32
 from taut.nn._parametrized import checked_sizes, init_orthogonal
 
@@ -63,12 +64,13 @@ class ParsevalLinear(nn.Linear):
             self.weight.copy_(bjorck_step(weight, beta=self.beta))
             return
         rows = weight.shape[0] < weight.shape[1]
-        error = weight @ weight.mT if rows else weight.mT @ weight
+        error = gram_matrix(weight.mT if rows else weight)
         error.diagonal().sub_(1.0)
         if exact or not _norm_bound(error) < _NEAR:  # NaN is not near
             self.weight.copy_(polar_factor(weight))
         else:
-            self.weight.copy_(weight - 0.5 * (error @ weight if rows else weight @ error))
+            a, b = (error, weight) if rows else (weight, error)
+            self.weight.copy_(torch.addmm(weight, a, b, alpha=-0.5))
 
 
 def _norm_bound(error: Tensor) -> float:
