@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from taut.functional._gram import gram_matrix
 
 
