@@ -148,6 +148,17 @@ def test_every_layer_has_a_row_with_its_spectrum() -> None:
         assert row["bound"] >= max(row["singular_values"]) * (1 - 1e-12)
 
 
+def test_the_commit_is_that_of_the_checkout() -> None:
+    import subprocess
+
+    command = ["git", "-C", str(Path(outcome.__file__).parent), "rev-parse", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True, check=False)
+    if head.returncode:
+        assert outcome.commit() is None
+    else:
+        assert str(outcome.commit()).removesuffix("-dirty") == head.stdout.strip()
+
+
 def test_the_machine_is_described_without_its_name() -> None:
     import platform
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from taut.cli.parse import parse
 
@@ -26,8 +28,8 @@ def main(arguments: Sequence[str]) -> None:
 
     content = {
         "recipes": {name: description(name) for name in RECIPES},
-        "linear layers": {name: _first_line(cls) for name, cls in tnn.linears().items()},
-        "activations": {name: _first_line(cls) for name, cls in tnn.activations().items()},
+        "linear layers": {name: _first_paragraph(cls) for name, cls in tnn.linears().items()},
+        "activations": {name: _first_paragraph(cls) for name, cls in tnn.activations().items()},
         "data sets": list(data.names()),
     }
     if options.json:
@@ -35,13 +37,13 @@ def main(arguments: Sequence[str]) -> None:
         return
     console = Console(highlight=False)
     for heading, entries in content.items():
-        console.print(f"[bold]{heading}[/bold]")
-        width = max(map(len, entries))
+        table = Table.grid(padding=(0, 2))
         for name in entries:
-            text = entries[name] if isinstance(entries, dict) else ""
-            console.print(f"  {name:<{width}}  {text}".rstrip(), markup=False)
+            table.add_row(Text(f"  {name}"), Text(entries[name] if isinstance(entries, dict) else ""))
+        console.print(heading, style="bold")
+        console.print(table)
     console.print("\ntrain one with: taut train RECIPE   (every option: taut train RECIPE --help)")
 
 
-def _first_line(cls: type) -> str:
-    return (cls.__doc__ or "").strip().splitlines()[0]
+def _first_paragraph(cls: type) -> str:
+    return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())

@@ -56,9 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except OSError as error:
-        if debug or error.filename is None:
+        if debug:
             raise
-        print(f"taut: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"taut: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         return 1
 
 
