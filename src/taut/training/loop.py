@@ -19,12 +19,11 @@ from taut.training.ema import averaged_copy, update_average
 from taut.training.engine import EngineConfig, leave, on_first
 from taut.training.interrupt import Interrupted, Interruption
 from taut.training.metrics import Meter, MetricsLog
-from taut.training.optimizer_state import optimizer_tensors, restore_optimizer
 from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate
 from taut.training.progress import Reporter, progress
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
-from taut.training.seeding import random_state, set_random_state
+from taut.training.trainer_state import pack, pack_random_state, unpack
 
 Batch = tuple[Tensor, ...]
 
@@ -248,7 +247,7 @@ class _Loop:
     # Checkpoints ----------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        random = {f"random.{self.fabric.global_rank}.{name}": state for name, state in random_state().items()}
+        random = pack_random_state(self.fabric.global_rank)
         if self.fabric.world_size > 1:
             gathered: list[dict[str, Tensor]] = [{}] * self.fabric.world_size
             torch.distributed.all_gather_object(gathered, random)
@@ -258,15 +257,9 @@ class _Loop:
 
     def _write_checkpoint(self, random: dict[str, Tensor]) -> None:
         assert self.log is not None
-        trainer = {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self.optimizer).items()}
-        if self.average is not None:
-            trainer |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
-        if self.meter.count:
-            # A column per metric, by name, so that the names need no other place.
-            columns = self.meter.values().T
-            trainer |= {f"meter.{i}.{name}": columns[i] for i, name in enumerate(self.meter.names)}
+        trainer = pack(self.optimizer, self.average, self.meter) | random
         counters = Counters(step=self.step, seconds=self.seconds(), metrics_bytes=self.log.sync(), data=self.job.data)
-        checkpoint = Checkpoint(counters=counters, model=self.model.state_dict(), trainer=trainer | random)
+        checkpoint = Checkpoint(counters=counters, model=self.model.state_dict(), trainer=trainer)
         save_checkpoint(self.folder.checkpoints, checkpoint)
 
     def _check(self, resume: Checkpoint) -> None:
@@ -276,17 +269,7 @@ class _Loop:
             )
 
     def _restore(self, resume: Checkpoint) -> int:
-        trainer = resume.trainer
-        restore_optimizer(self.optimizer, _under("optimizer.", trainer))
-        if self.average is not None:
-            self.average.load_state_dict(_under("average.", trainer))
-        columns = _under("meter.", trainer)
-        if columns:
-            names = sorted(columns, key=lambda key: int(key.split(".", 1)[0]))
-            self.meter.restore(torch.stack([columns[key] for key in names], 1), [key.split(".", 1)[1] for key in names])
-        mine = _under(f"random.{self.fabric.global_rank}.", trainer)
-        if mine:
-            set_random_state(mine)
+        unpack(resume.trainer, self.optimizer, self.average, self.meter, rank=self.fabric.global_rank)
         self.step = resume.counters.step
         self._seconds_before = resume.counters.seconds
         return resume.counters.metrics_bytes
@@ -295,10 +278,6 @@ class _Loop:
         if self.fabric.global_rank != 0:
             return None
         return MetricsLog(self.folder.metrics, keep_bytes=keep_bytes)
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _summary(figures: Mapping[str, Any]) -> str:
