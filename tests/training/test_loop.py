@@ -194,3 +194,13 @@ def test_layers_that_are_constrained_by_projection_are_projected(tmp_path: Path)
     run(make_job(model=model), tmp_path / "run")
     values = torch.linalg.svdvals(model[1].weight.detach())
     assert 0.9 < float(values.min()) <= float(values.max()) < 1.05
+
+
+def test_what_is_returned_is_projected_exactly(tmp_path: Path) -> None:
+    from taut import nn as tnn
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), tnn.ParsevalLinear(9, 6), nn.Linear(6, 1))
+    optimizer = OptimizerConfig(epochs=3, lr=0.3, ema=0.5)
+    weight = run(make_job(model=model, optimizer=optimizer), tmp_path / "run")["1.weight"]
+    assert float((torch.linalg.svdvals(weight) - 1).abs().max()) < 1e-6

@@ -35,8 +35,7 @@ def newton_schulz_polar(weight: Tensor) -> Tensor | None:
 
 
 def norm_bound_from_gram(gram: Tensor, *, squarings: int = 3) -> Tensor:
-    """Upper bound of the largest eigenvalue of a positive semi-definite matrix (Delattre et al., 2023), shape (...,
-    1, 1)."""
+    """Upper bound of the largest eigenvalue of a positive semi-definite matrix (Delattre et al., 2023)."""
     scale = gram.abs().amax((-2, -1), keepdim=True).clamp_min(torch.finfo(gram.dtype).tiny)
     power, log_scale = gram / scale, scale.log()
     for k in range(squarings):

@@ -8,8 +8,9 @@ from torch import Tensor
 
 
 def max_min(x: Tensor, *, dim: int = 1) -> Tensor:
-    r"""cat(max(a, b), min(a, b)) of the two halves a, b of `x` along `dim`: 1-Lipschitz (l2 and linf), orthogonal
-    Jacobian.
+    r"""cat(max(a, b), min(a, b)) of the two halves a, b of `x` along `dim`: 1-Lipschitz (l2 and linf).
+
+    Its Jacobian is orthogonal.
 
     Pairs channel i with channel i + n/2, which reads memory in order; `group_sort(x, group_size=2)` pairs neighbours.
 
@@ -69,8 +70,9 @@ def _eager() -> bool:
 
 
 def group_sort(x: Tensor, *, group_size: int, dim: int = 1) -> Tensor:
-    r"""Sorts contiguous groups of `group_size` channels in ascending order: 1-Lipschitz (l2 and linf), orthogonal
-    Jacobian.
+    r"""Sorts contiguous groups of `group_size` channels in ascending order: 1-Lipschitz (l2 and linf).
+
+    Its Jacobian is orthogonal.
 
     Shapes: any; the size along `dim` must be a multiple of `group_size` (ValueError otherwise).
 

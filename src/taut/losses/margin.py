@@ -15,8 +15,7 @@ def temperature_offset_cross_entropy(
     temperature: float = 0.25,
     offset: float = 1.5 * math.sqrt(2),
 ) -> Float[Tensor, ""]:
-    r"""t CE((z - o onehot(y)) / t), mean over the batch: cross-entropy that keeps pushing until the margin passes
-    `offset`.
+    r"""t CE((z - o onehot(y)) / t), mean over the batch: pushes until the margin passes `offset`.
 
     Small temperatures approach the hinge max(0, o - margin). Source: Prach and Lampert (2022); Araujo et al. (2023).
     Errors: ValueError unless temperature > 0.

@@ -11,8 +11,7 @@ from taut.nn.sequential import Sequential
 
 @torch.no_grad()
 def fold(model: nn.Module) -> nn.Module:
-    r"""A copy of `model` made of plain torch modules: the same function, with every constraint already applied to the
-    weights.
+    r"""A copy of `model` made of plain torch modules: the same function, every constraint applied to the weights.
 
     Constrained layers become torch.nn.Linear with contiguous weights, activations become graphs of torch functions,
     and a Sequential with constant K becomes torch.nn.Sequential with K multiplied into its last linear layer. The

@@ -4,8 +4,7 @@ from torch import nn
 
 
 def project_(model: nn.Module, *, exact: bool = False) -> None:
-    """Call `project_()` of every layer that is constrained by projection (`taut.nn.ParsevalLinear`); others are
-    unaffected.
+    """Call `project_()` of every layer that is constrained by projection, such as `taut.nn.ParsevalLinear`.
 
     To be called after each optimizer step, and with `exact=True` when training ends and on averaged weights. In place.
 

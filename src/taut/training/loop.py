@@ -88,6 +88,7 @@ def fit(
             loop.close()
     if interruption.signal_number:
         leave(fabric, Interrupted(interruption.signal_number))
+    project_(loop.evaluated, exact=True)
     return Fitted(loop.evaluated, loop.seconds())
 
 
