@@ -58,7 +58,8 @@ def spectral_normalize(weight: Float[Tensor, "out in"], *, iterations: int = 8) 
 def almost_orthogonal(weight: Float[Tensor, "out in"], *, t: int = 1) -> Float[Tensor, "out in"]:
     r"""W D, with D_jj = (sum_i |(W^T W)^(2^(t-1))|_ij)^(-2^-t): spectral norm at most 1 (l2).
 
-    Equality for orthogonal columns. Zero columns stay zero. t = 1 is AOL; larger t is tighter and costs one product each.
+    Equality for orthogonal columns. Zero columns stay zero. t = 1 is AOL; larger t is tighter and costs one product
+    each.
 
     Source: Prach and Lampert (2022), theorem 1.
 

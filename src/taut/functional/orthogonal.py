@@ -69,7 +69,8 @@ def exponential(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
 def bjorck_step(weight: Float[Tensor, "*batch out in"], *, beta: float = 0.5) -> Float[Tensor, "*batch out in"]:
     r"""(1 + beta) W - beta W W^T W: one step towards the polar factor.
 
-    For singular values up to sqrt(3) and beta <= 1/2. Maps singular values in [0, 1] into [0, 1]. Source: Björck and Bowie (1971).
+    For singular values up to sqrt(3) and beta <= 1/2. Maps singular values in [0, 1] into [0, 1]. Source: Björck and
+    Bowie (1971).
 
     >>> import torch
     >>> bjorck_step(torch.tensor([[0.5]]))
@@ -83,9 +84,9 @@ def bjorck_step(weight: Float[Tensor, "*batch out in"], *, beta: float = 0.5) ->
 def cholesky_factor(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
     r"""Gram-Schmidt orthonormalisation on the smaller side: all singular values are 1 (l2).
 
-    To 1e-6 in float32 and 1e-14 in float64. For wide W it is L^-1 W with W W^T = L L^T, refined so that rounding does not show; ill-conditioned,
-    rank-deficient and zero matrices go through a Householder QR, which is the same map where both exist. Exact
-    derivative, once.
+    To 1e-6 in float32 and 1e-14 in float64. For wide W it is L^-1 W with W W^T = L L^T, refined so that rounding does
+    not show; ill-conditioned, rank-deficient and zero matrices go through a Householder QR, which is the same map
+    where both exist. Exact derivative, once.
 
     >>> import torch
     >>> cholesky_factor(torch.tensor([[3.0, 4.0]]))

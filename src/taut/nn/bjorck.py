@@ -38,8 +38,8 @@ class Bjorck(nn.Module):
 class BjorckLinear(nn.Linear):
     r"""x -> polar(V) x + b: 1-Lipschitz (l2), all singular values 1.
 
-    To 1e-6 in float32 and 1e-14 in float64. Gradient-norm preserving: rows are orthonormal when out_features <= in_features, columns otherwise. Starts
-    orthogonal.
+    To 1e-6 in float32 and 1e-14 in float64. Gradient-norm preserving: rows are orthonormal when out_features <=
+    in_features, columns otherwise. Starts orthogonal.
 
     Shapes: (*, in_features) -> (*, out_features).
     Args: `method` as in `taut.functional.polar_factor`; bias, device, dtype as in torch.nn.Linear.

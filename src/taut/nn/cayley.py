@@ -26,7 +26,8 @@ class Cayley(nn.Module):
 class CayleyLinear(nn.Linear):
     r"""x -> Cayley(V) x + b: 1-Lipschitz (l2), all singular values 1.
 
-    To 1e-6 in float32 and 1e-14 in float64. One linear solve of the smaller side. Square weights reach every rotation without eigenvalue -1.
+    To 1e-6 in float32 and 1e-14 in float64. One linear solve of the smaller side. Square weights reach every rotation
+    without eigenvalue -1.
 
     Shapes: (*, in_features) -> (*, out_features). Errors: ValueError for sizes below 1.
     Source: Trockman and Kolter (2021).

@@ -24,8 +24,9 @@ class Cholesky(nn.Module):
 class CholeskyLinear(nn.Linear):
     r"""x -> L^-1 V x + b with V V^T = L L^T (Gram-Schmidt): 1-Lipschitz (l2), all singular values 1.
 
-    To 1e-6 in float32 and 1e-14 in float64. About half the cost of `BjorckLinear`; not symmetric in its rows (the first keeps its direction), so training
-    differs. Orthonormal on the smaller side. Ill-conditioned and rank-deficient V go through a Householder QR.
+    To 1e-6 in float32 and 1e-14 in float64. About half the cost of `BjorckLinear`; not symmetric in its rows (the
+    first keeps its direction), so training differs. Orthonormal on the smaller side. Ill-conditioned and
+    rank-deficient V go through a Householder QR.
 
     Shapes: (*, in_features) -> (*, out_features). Errors: ValueError for sizes below 1.
     Source: Gram-Schmidt; the repeated Cholesky form is Yamamoto et al. (2015).

@@ -26,8 +26,9 @@ class Exp(nn.Module):
 class ExpLinear(nn.Linear):
     r"""x -> exp(S) x + b, S skew: 1-Lipschitz (l2), all singular values 1.
 
-    To 1e-6 in float32 and 1e-14 in float64. Costs the exponential of a square matrix of the larger side: for small layers. Reaches every rotation (determinant
-    1), and only the strict lower triangle of the free weight has an effect, so a 1 x 1 layer is the constant 1.
+    To 1e-6 in float32 and 1e-14 in float64. Costs the exponential of a square matrix of the larger side: for small
+    layers. Reaches every rotation (determinant 1), and only the strict lower triangle of the free weight has an
+    effect, so a 1 x 1 layer is the constant 1.
 
     Shapes: (*, in_features) -> (*, out_features). Errors: ValueError for sizes below 1.
     Source: Lezcano-Casado and Martínez-Rubio (2019).
