@@ -160,7 +160,7 @@ def test_a_write_that_fails_half_way_keeps_the_old_page(run_dir: Path, monkeypat
 
     write_report(run_dir)
     before = _contents(run_dir)
-    monkeypatch.setattr("taut.reports.files.os.fsync", fail)
+    monkeypatch.setattr("taut.files.os.fsync", fail)
     with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
         write_report(run_dir)
     assert _contents(run_dir) == before

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from taut.errors import UserError
+from taut.files import write_bytes, write_json
 from taut.training import checkpoint as module
 from taut.training.checkpoint import Checkpoint, Counters, load_checkpoint, save_checkpoint
-from taut.training.files import write_bytes, write_json
 from taut.training.metrics import Meter, MetricsLog
 
 
@@ -123,7 +123,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     for step in ("os.fsync", "pathlib.Path.replace"):
         with monkeypatch.context() as patch:
             patch.setattr(step, full)
-            with pytest.raises(OSError, match="No space"):
+            with pytest.raises(UserError, match="No space"):
                 write_json(path, {"a": 2})
         assert json.loads(path.read_text()) == {"a": 1}
         assert list(tmp_path.iterdir()) == [path]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from taut.certify.breakdown import Norm, checked_norm
 from taut.errors import UserError
+from taut.files import write_bytes
 
 FORMAT, FORMAT_VERSION = "taut certificate", 1
 ARITHMETIC = "float64 as executed: stored weights read exactly, dot products summed in any order"
@@ -82,7 +83,7 @@ class Certificate:
         content = _to_json(self)
         content[_SEAL] = _seal(content)
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        _write_whole(Path(path), text)
+        write_bytes(Path(path), text.encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Certificate":
@@ -156,17 +157,3 @@ def _number(value: float) -> float | str:
 def _seal(content: dict[str, Any]) -> str:
     """Checksum against damage; not a signature."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CertificateError(f"cannot write certificate {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

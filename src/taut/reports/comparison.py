@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from taut.errors import UsageError, UserError
+from taut.files import write_bytes
 from taut.reports.certified_plot import draw_curve, finish, radius_limit
-from taut.reports.files import write_atomic
 from taut.reports.numbers import standard_error
 from taut.reports.page import render
 from taut.reports.report import reproduce_command
@@ -45,8 +45,8 @@ def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
     pictures = [_curves(norm, rows) for norm in sorted({row.result.norm for row in rows if row.run.evaluation})]
     page = render("comparison.html", _context(rows, pictures))
     for drawn in pictures:
-        write_atomic(out.with_name(f"{out.stem}-{drawn.name}.png"), drawn.light)
-    write_atomic(out, page)
+        write_bytes(out.with_name(f"{out.stem}-{drawn.name}.png"), drawn.light)
+    write_bytes(out, page)
     return out
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taut.errors import UserError
-from taut.reports.files import Fields
+from taut.reports.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)

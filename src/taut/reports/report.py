@@ -4,9 +4,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from taut.files import write_bytes
 from taut.reports.certified_plot import certified_picture
 from taut.reports.evaluation import broken_certificates
-from taut.reports.files import Fields, write_atomic
+from taut.reports.fields import Fields
 from taut.reports.learning_plot import learning_picture
 from taut.reports.margin_plot import margin_picture
 from taut.reports.numbers import duration, standard_error, whole
@@ -33,8 +34,8 @@ def write_report(run_dir: Path) -> Path:
     pictures = _pictures(run)
     page = render("report.html", _context(run, pictures))
     for picture in pictures.values():
-        write_atomic(run_dir / "plots" / f"{picture.name}.png", picture.light)
-    write_atomic(run_dir / "report.html", page)
+        write_bytes(run_dir / "plots" / f"{picture.name}.png", picture.light)
+    write_bytes(run_dir / "report.html", page)
     return run_dir / "report.html"
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taut.reports.files import Fields, read_json
+from taut.files import read_json
+from taut.reports.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from taut.errors import UserError
+from taut.files import read_json
 from taut.reports.evaluation import Evaluation, certified_fraction, read_evaluation
-from taut.reports.files import Fields, read_json
+from taut.reports.fields import Fields
 from taut.reports.metrics import Metrics, read_metrics
 from taut.reports.result import Result, read_result
 

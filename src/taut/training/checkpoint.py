@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from taut.errors import UserError
-from taut.training.files import tensor_bytes, write_bytes
+from taut.files import tensor_bytes, write_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

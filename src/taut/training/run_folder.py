@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taut.errors import UsageError, UserError
-from taut.training.files import write_json
+from taut.files import write_json
 
 _KEYS = ("taut", "recipe", "task", "command", "seed", "config")
 

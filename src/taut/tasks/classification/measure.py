@@ -9,8 +9,8 @@ from taut import attacks, certify
 from taut.attacks import AttackResult
 from taut.data import Split
 from taut.errors import UserError
+from taut.files import write_tensors
 from taut.tasks.classification.config import EvaluationConfig
-from taut.training.files import write_tensors
 from taut.training.progress import progress
 
 

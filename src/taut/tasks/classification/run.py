@@ -13,13 +13,13 @@ from torch import nn
 from taut import data
 from taut import nn as tnn
 from taut.data import Dataset, fingerprint
+from taut.files import write_json, write_tensors
 from taut.tasks.classification import measure, outcome
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_loss, build_model, check_fit, objective, validation
 from taut.tasks.classification.table import print_result
 from taut.training.checkpoint import load_checkpoint
 from taut.training.engine import finish, launch, on_first, together
-from taut.training.files import write_json, write_tensors
 from taut.training.interrupt import Interrupted, Interruption, interruptible
 from taut.training.loop import Fitted, Job, fit
 from taut.training.run_folder import RunFolder, check_out, create_run

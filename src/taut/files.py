@@ -9,25 +9,44 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from taut.errors import UserError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` atomically: whoever reads it, whenever, finds the old bytes or the new, never a
-    part."""
+    """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part.
+
+    Raises UserError, naming the file, when it cannot be written; then the old file is still there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON, atomically. Raises ValueError for NaN and infinities, which JSON does not
-    have."""
+    """Write `content` as indented JSON, atomically. Raises ValueError for NaN and infinities, which are not JSON."""
     write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; a `UserError` naming the file when it cannot be read or is not an object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: it is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: it must hold a JSON object, not {type(value).__name__}")
+    return value
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:

@@ -1,40 +1,9 @@
-"""Reading what may be damaged, and writing what must never be half there."""
+"""Typed reading of what may be damaged."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from taut.errors import UserError
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; a `UserError` naming the file when it cannot be read or is not an object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: it is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: it must hold a JSON object, not {type(value).__name__}")
-    return value
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Fields:
