@@ -282,8 +282,8 @@ def test_files_that_are_no_certificates(tmp_path: Path) -> None:
         Certificate.load(tmp_path / "bytes")
     with pytest.raises(CertificateError, match="No such file"):
         Certificate.load(tmp_path / "absent")
-    with pytest.raises(CertificateError, match="cannot write"):
-        robustness(network(), *samples()).save(tmp_path / "absent" / "c.json")
+    with pytest.raises(UserError, match="cannot write"):
+        robustness(network(), *samples()).save(tmp_path / "text" / "c.json")  # a file, not a folder
 
 
 def test_a_forged_radius_with_a_matching_checksum_is_not_verified(certificate: Certificate, tmp_path: Path) -> None:
