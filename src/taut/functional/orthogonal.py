@@ -109,8 +109,7 @@ def _gram_schmidt(weight: Tensor) -> tuple[Tensor, Tensor]:
             return torch.full_like(weight, math.nan).contiguous(), weight.new_full((weight.shape[0],) * 2, math.nan)
         scale = 2.0 ** max(math.frexp(largest)[1], -125) if largest else 1.0
         scaled = weight / scale
-        result = _cholesky_rounds(scaled)
-        q, lower = result if result is not None else _householder(scaled)
+        q, lower = _cholesky_rounds(scaled) or _cholesky_rounds(scaled.double()) or _householder(scaled)
         return q.to(weight.dtype).contiguous(), (lower * scale).to(weight.dtype).contiguous()
 
 
