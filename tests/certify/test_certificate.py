@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from taut import nn as tnn
 from taut.certify import Certificate, CertificateError, LayerConstant, robustness, verify
 from taut.certify.certificate import _seal, _to_json
+from taut.certify.hashing import data_hash
 from taut.errors import UserError
 
 
@@ -132,6 +133,13 @@ def test_another_activation_or_dtype(certificate: Certificate) -> None:
         verify(certificate, model, *samples())
     with pytest.raises(CertificateError, match="weights"):
         verify(certificate, network().double(), *samples())
+
+
+def test_shapes_and_dtypes_are_hashed_with_the_bytes() -> None:
+    inputs = torch.zeros(2, 6)
+    variants = (inputs, inputs.reshape(6, 2), inputs.reshape(2, 2, 3), torch.zeros(2, 3, dtype=torch.float64))
+    assert len({data_hash(variant) for variant in variants}) == len(variants)
+    assert data_hash(inputs.T.contiguous().T) == data_hash(inputs)  # whatever the layout in memory
 
 
 def test_one_bit_of_the_inputs(certificate: Certificate) -> None:

@@ -136,6 +136,7 @@ class Combine(nn.Module):
         (lambda a, b: a * -2, 6, 6),
         (lambda a, b: 7 - a / 2 + 1, 1.5, 1.5),
         (lambda a, b: a + a, 6, 6),
+        (lambda a, b: torch.sigmoid(a), 0.75, 0.75),
         (lambda a, b: b.abs().unsqueeze(1).permute(0, 2, 1).contiguous().flatten(1), 4, 4),
         (lambda a, b: F.dropout(a, 0.5, False), 3, 3),
     ],

@@ -214,10 +214,11 @@ def test_overflow_is_not_certified() -> None:
     assert float(robustness(model, x, torch.tensor([0])).radius[0]) == 0.0
 
 
-def test_a_constant_classifier_has_a_huge_but_finite_radius() -> None:
-    layer = classifier(torch.zeros(2, 3), torch.tensor([1.0, 0.0]))
+@pytest.mark.parametrize("margin", [1.0, 1e260])
+def test_a_constant_classifier_has_a_huge_radius_that_ends_before_overflow(margin: float) -> None:
+    layer = classifier(torch.zeros(2, 3, dtype=torch.float64), torch.tensor([margin, 0.0], dtype=torch.float64))
     radius = float(robustness(layer, torch.ones(1, 3), torch.tensor([0])).radius[0])
-    assert 1e30 < radius < math.inf
+    assert 1e30 < radius <= 2.0**900
 
 
 # --- taut networks ----------------------------------------------------------------------------------------------------

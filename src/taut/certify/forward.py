@@ -95,11 +95,13 @@ def advance(state: State, step: Step, bound: StepBound, norm: Norm) -> State:
     magnitude = sample_norms(row_sums(step, state.values), norm)
     ball_factor = add_up(L, mul_up(g, N))
     local = inflate(magnitude + N * (state.error + state.ball_error))
-    lost = torch.where(local <= LARGEST, 0.0, math.inf)  # NaN and overflow
+    proven = local <= LARGEST  # neither NaN nor near overflow
+    error = inflate(L * state.error + g * magnitude)
+    ball_error = inflate(ball_factor * state.ball_error + g * inflate(magnitude + N * state.error))
     return State(
         values=values,
-        error=inflate(L * state.error + g * magnitude) + lost,
-        ball_error=inflate(ball_factor * state.ball_error + g * inflate(magnitude + N * state.error)) + lost,
+        error=torch.where(proven, error, math.inf),
+        ball_error=torch.where(proven, ball_error, math.inf),
         ball_slope=add_up(mul_up(ball_factor, state.ball_slope), mul_up(mul_up(g, N), state.growth)),
         growth=mul_up(L, state.growth),
         reach=max(state.reach, mul_up(N, add_up(state.growth, state.ball_slope))),

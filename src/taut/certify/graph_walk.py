@@ -111,7 +111,7 @@ class Walk:
             if len(moving) == 1:
                 return self._path(moving[0])
             return self._fork(node, moving, added if target in ADDITIONS else self._joined)
-        if target in PRODUCTS and len(moving) == 1:
+        if target in PRODUCTS:
             other = right if moving[0] is left else left
             return self._scaled(node, moving[0], self._magnitude(node, other), other)
         if target in QUOTIENTS and moving == (left,) and isinstance(right, int | float) and right:

@@ -152,8 +152,8 @@ def _head_aware(state: State, head: Head, labels: Tensor) -> tuple[Tensor, Tenso
     errors = inflate(inflate(difference * away[:, None] + g * local[:, None]) * head.scale)
     moved = add_up(state.growth, state.ball_slope)
     slopes = inflate(inflate(difference * moved + g * mul_up(head.largest_row, moved)) * head.scale)
-    lost = torch.where(local * max(head.scale, 1.0) <= LARGEST, 0.0, math.inf)  # NaN and overflow
-    return errors + lost[:, None], slopes
+    proven = local * max(head.scale, 1.0) <= LARGEST  # neither NaN nor near overflow
+    return torch.where(proven[:, None], errors, math.inf), slopes
 
 
 def radii(found: Margins, *, errors: float = 1.0, slack: float = 0.0) -> Float[Tensor, " batch"]:
