@@ -60,3 +60,11 @@ def test_a_layer_used_twice_is_not_scaled_twice_by_fold() -> None:
     net = tnn.Sequential(layer, tnn.MaxMin(), layer, lipschitz=2.0)
     x = torch.randn(3, 4)
     assert torch.allclose(taut.fold(net)(x), net(x), atol=1e-6)
+
+
+def test_a_layer_shared_between_chains_is_scaled_in_its_own_only() -> None:
+    torch.manual_seed(0)
+    shared = tnn.BjorckLinear(3, 3)
+    net = nn.Sequential(tnn.Sequential(shared, lipschitz=5.0), tnn.Abs(), shared)
+    x = torch.randn(2, 3)
+    assert torch.allclose(taut.fold(net)(x), net(x), atol=1e-5)

@@ -67,7 +67,10 @@ def _candidates(module: fx.GraphModule) -> Iterator[nn.Module]:
 
 
 def _elementwise(module: nn.Module) -> float | None:
-    """Entry-by-entry functions and rearrangements: the largest slope, the same in l2 and linf."""
+    """Entry-by-entry functions and rearrangements: the largest slope, the same in l2 and linf.
+
+    Softplus is not among them: torch switches to the identity above a threshold, which is a jump.
+    """
     slopes: dict[type[nn.Module], float] = {
         nn.Identity: 1.0,
         nn.Flatten: 1.0,
@@ -78,7 +81,6 @@ def _elementwise(module: nn.Module) -> float | None:
         nn.ReLU: 1.0,
         nn.ReLU6: 1.0,
         nn.Hardtanh: 1.0,
-        nn.Softplus: 1.0,
         nn.Softshrink: 1.0,
         nn.Softsign: 1.0,
         nn.LogSigmoid: 1.0,
@@ -97,8 +99,10 @@ def _by_slope(module: nn.Module) -> float | None:
     """Modules whose constant depends on their settings."""
     if type(module) is nn.LeakyReLU:
         return max(1.0, abs(module.negative_slope))
-    if type(module) in (nn.ELU, nn.CELU):
-        return max(1.0, abs(module.alpha)) if type(module) is nn.ELU else 1.0  # type: ignore[union-attr, arg-type]
+    if type(module) is nn.ELU:
+        return max(1.0, abs(module.alpha))  # type: ignore[union-attr, arg-type]
+    if type(module) is nn.CELU and module.alpha > 0:
+        return 1.0
     if type(module) in (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d) and not module.training:
         return 1.0
     if type(module) in (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d):

@@ -77,11 +77,12 @@ def _remove_parametrizations(module: nn.Module) -> None:
 def _plain_sequential(module: Sequential) -> nn.Sequential:
     layers = list(module._modules.items())  # not named_children, which leaves out the second use of a layer
     if module.lipschitz != 1.0:
-        last = layers[-1][1] if layers else None
-        if type(last) is nn.Linear and sum(child is last for _, child in layers) == 1:
-            last.weight.mul_(module.lipschitz)
-            if last.bias is not None:
-                last.bias.mul_(module.lipschitz)
+        name, last = layers[-1] if layers else ("", None)
+        if type(last) is nn.Linear:
+            last = copy.deepcopy(last)  # the same layer may be used elsewhere, unscaled
+            for parameter in last.parameters():
+                parameter.mul_(module.lipschitz)
+            layers[-1] = (name, last)
         else:
             layers.append((str(len(layers)), Scale(module.lipschitz).fold()))
     plain = nn.Sequential()
