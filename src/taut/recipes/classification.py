@@ -12,8 +12,8 @@ def digits() -> Config:
     return Config(
         data=DataConfig(dataset="digits", batch_size=64),
         model=ModelConfig(width=256, depth=3, linear="cholesky"),
-        loss=LossConfig(temperature=0.15, offset=1.0),
-        optimizer=OptimizerConfig(epochs=60, lr=5e-2, betas=(0.9, 0.99), warmup=0.1),
+        loss=LossConfig(temperature=0.12, offset=1.0),
+        optimizer=OptimizerConfig(epochs=100, lr=5e-2, betas=(0.9, 0.99), warmup=0.1),
         engine=EngineConfig(log_every=10, threads=1),  # matrices so small that a second thread costs more than it gives
         evaluation=EvaluationConfig(radii=(0.1, 0.25, 0.5, 0.75, 1.0), validate_every=5),
     )
