@@ -37,18 +37,20 @@ def network(make: Callable[[int, int], nn.Module], width: int, activation: nn.Mo
     return nn.Sequential(make(784, width), activation, make(width, width), activation, make(width, 10))
 
 
-def training_step(model: nn.Module, batch: int) -> Callable[[], object]:
+def training_step(model: nn.Module, batch: int) -> Callable[[], float]:
     """Forward, backward, Adam and, where a layer asks for it, its projection."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     inputs, labels = torch.randn(batch, 784, device=device), torch.randint(10, (batch,), device=device)
 
-    def step() -> None:
+    def step() -> float:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(inputs), labels).backward()
+        loss = nn.functional.cross_entropy(model(inputs), labels)
+        loss.backward()
         optimizer.step()
         taut.optim.project_(model)
+        return loss.item()
 
     return step
 

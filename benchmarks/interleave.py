@@ -1,6 +1,7 @@
 """Interleaved timing: every contender runs once in every round, so that drifts of the machine hit all alike."""
 
 import gc
+import math
 import platform
 import statistics
 import time
@@ -9,34 +10,40 @@ from collections.abc import Callable
 import torch
 
 
-def interleaved(contenders: dict[str, Callable[[], object]], *, rounds: int, warmup: int = 2) -> dict[str, list[float]]:
-    """Seconds of each call, by contender."""
+def interleaved(
+    contenders: dict[str, Callable[[], float]], *, rounds: int, warmup: int = 2
+) -> dict[str, list[float | None]]:
+    """Seconds of each call, by contender. A call returns its loss: where that is not finite the time is None."""
     synchronize = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    seconds: dict[str, list[float | None]] = {name: [] for name in contenders}
     gc.disable()
     for k in range(warmup + rounds):
         for name, call in contenders.items():
             synchronize()
             start = time.perf_counter()
-            call()
+            loss = call()
             synchronize()
             if k >= warmup:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.perf_counter() - start if math.isfinite(loss) else None)
     gc.enable()
     return seconds
 
 
-def summary(seconds: dict[str, list[float]], *, base: str) -> dict[str, dict[str, float]]:
-    """Median seconds, and the median and quartiles of the per-round ratio to `base`."""
+def summary(seconds: dict[str, list[float | None]], *, base: str) -> dict[str, dict[str, float]]:
+    """Median seconds, the median and quartiles of the per-round ratio to `base`, and the rounds lost to infinities."""
     rows = {}
     for name, times in seconds.items():
-        ratios = sorted(t / b for t, b in zip(times, seconds[base], strict=True))
-        quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
+        ratios = sorted(t / b for t, b in zip(times, seconds[base], strict=True) if t is not None and b is not None)
+        if not ratios:
+            ratios = [math.nan]
+        quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        valid = [t for t in times if t is not None] or [math.nan]
         rows[name] = {
-            "median_ms": 1e3 * statistics.median(times),
+            "median_ms": 1e3 * statistics.median(valid),
             "ratio": quartiles[1],
             "ratio_low": quartiles[0],
             "ratio_high": quartiles[2],
+            "rounds_not_finite": times.count(None),
         }
     return rows
 
@@ -45,7 +52,8 @@ def table(rows: dict[str, dict[str, float]], *, base: str) -> str:
     """Markdown."""
     lines = [f"| contender | ms (median) | ratio to {base} | quartiles |", "|---|---:|---:|---:|"]
     lines += [
-        f"| {name} | {r['median_ms']:.1f} | {r['ratio']:.2f} | {r['ratio_low']:.2f} to {r['ratio_high']:.2f} |"
+        f"| {name} | {r['median_ms']:.1f} | {r['ratio']:.2f} | {r['ratio_low']:.2f} to {r['ratio_high']:.2f}"
+        + (f" (loss not finite in {r['rounds_not_finite']} rounds, left out) |" if r["rounds_not_finite"] else " |")
         for name, r in sorted(rows.items(), key=lambda item: item[1]["ratio"])
     ]
     return "\n".join(lines)
