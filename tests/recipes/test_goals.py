@@ -1,0 +1,50 @@
+"""What each recipe promises, at its own settings and default seed. Minutes long: `make test-slow`."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+needs_mnist = pytest.mark.skipif("TAUT_DATA_ROOT" not in os.environ, reason="TAUT_DATA_ROOT is not set: no MNIST files")
+
+
+def run(recipe: str, out: Path) -> tuple[dict, float]:
+    """result.json of a run through the command line, and the seconds that it took in all."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", "taut.cli", "train", recipe, "--out", str(out)], check=True)
+    return json.loads((out / "result.json").read_text()), time.monotonic() - start
+
+
+def check(result: dict, *, accuracy: float, certified: dict[str, float]) -> None:
+    assert result["accuracy"] >= accuracy
+    for radius, share in certified.items():
+        assert result["certified"][radius] >= share, f"certified at {radius}"
+
+
+@pytest.mark.timeout(300)
+def test_digits(tmp_path: Path) -> None:
+    result, seconds = run("digits", tmp_path / "run")
+    check(result, accuracy=0.98, certified={"0.25": 0.93, "0.5": 0.72})
+    assert all(result["attacked"][r] >= result["certified"][r] for r in result["attacked"])
+    assert seconds < 90
+
+
+@needs_mnist
+@pytest.mark.timeout(900)
+def test_mnist(tmp_path: Path) -> None:
+    result, seconds = run("mnist", tmp_path / "run")
+    check(result, accuracy=0.987, certified={"0.3": 0.97})
+    assert seconds < 600
+
+
+@needs_mnist
+@pytest.mark.timeout(900)
+def test_mnist_wide_margin(tmp_path: Path) -> None:
+    result, seconds = run("mnist-wide-margin", tmp_path / "run")
+    check(result, accuracy=0.975, certified={"1.58": 0.65})
+    assert seconds < 600
