@@ -19,14 +19,14 @@ def classes_in(path: Path) -> dict[str, list[str]]:
     return {n.name: [ast.unparse(b) for b in n.bases] for n in tree.body if isinstance(n, ast.ClassDef)}
 
 
-def tested() -> dict[str, list[str]]:
+def contracts() -> dict[str, list[str]]:
     return {name: bases for path in HERE.glob("test_*.py") for name, bases in classes_in(path).items()}
 
 
 @pytest.mark.parametrize(("kind", "base"), [("linears", "LinearContract"), ("activations", "ActivationContract")])
 def test_every_export_has_its_contract(kind: str, base: str) -> None:
     for cls in getattr(taut.nn, kind)().values():
-        assert base in tested().get(f"Test{cls.__name__}", []), (
+        assert base in contracts().get(f"Test{cls.__name__}", []), (
             f"add `class Test{cls.__name__}({base})` in tests/nn for taut.nn.{cls.__name__}"
         )
 

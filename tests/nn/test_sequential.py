@@ -34,7 +34,9 @@ def test_a_gain_of_k_is_reached() -> None:
     assert float(torch.linalg.matrix_norm(jacobian, ord=2)) == pytest.approx(3.0, rel=1e-6)
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(2, 2), nn.LSTM(2, 2), nn.BatchNorm1d(2), nn.Hardshrink()])
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(2, 2), nn.LSTM(2, 2), nn.BatchNorm1d(2), nn.Hardshrink(), nn.GELU(), nn.LeakyReLU(-3.0)]
+)
 def test_unconstrained_layers_are_refused_by_name(layer: nn.Module) -> None:
     with pytest.raises(TypeError, match=f"layer 1 .*{type(layer).__name__}"):
         tnn.Sequential(tnn.BjorckLinear(2, 2), layer)

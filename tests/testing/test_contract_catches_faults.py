@@ -229,7 +229,7 @@ def test_and_accepts_the_same_layer_without_a_fault(method: str, cases: list[dic
     assert failures(contract_of(Healthy, orthogonal=True), method, cases) == 0
 
 
-def test_the_linf_contract_rejects_inflated_rows() -> None:
+def test_a_projection_without_its_clamp_would_inflate_rows() -> None:
     inside = 0.01 * torch.ones(2, 3)
     assert torch.equal(functional.project_rows_l1(inside), inside)
     assert not torch.equal(InflatesRowsInsideTheBall.constrained(inside), inside)

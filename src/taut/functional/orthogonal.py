@@ -183,7 +183,7 @@ _gram_schmidt.register_autograd(_gram_schmidt_backward, setup_context=_save_outp
 def _capped(weight: Tensor, cap: float) -> Tensor:
     """`weight`, scaled down where its largest row sum or column sum exceeds `cap`."""
     magnitude = weight.abs()
-    # a mean first, so that huge entries do not overflow the sums
+    # relative to the largest, so that huge entries do not overflow the sums
     largest = magnitude.amax().clamp_min(torch.finfo(weight.dtype).tiny)
     relative = magnitude / largest
     sums = torch.maximum(relative.sum(0).amax(), relative.sum(1).amax())

@@ -30,7 +30,7 @@ class AOL(nn.Module):
 class AOLLinear(nn.Linear):
     r"""x -> V D x + b: 1-Lipschitz (l2); bounded, orthogonal only where V has orthogonal columns.
 
-    The cheapest bounded layer: one product of the smaller Gram size for t = 1; larger t is tighter and costs one
+    The cheapest bounded layer: one Gram product for t = 1; larger t is tighter and costs one
     product more.
 
     Shapes: (*, in_features) -> (*, out_features). Errors: ValueError for sizes below 1 or t below 1.

@@ -8,18 +8,18 @@ from taut.functional._gram import gram_matrix
 from taut.functional._precision import at_least_float32
 from taut.nn._parametrized import checked_sizes, init_orthogonal
 
-# Norm of W^T W - I up to which a Björck step is taken: it then leaves at most 3/4 of its square.
+# Norm d of W^T W - I up to which a Björck step is taken: it leaves at most 3/4 d^2 + 1/4 d^3.
 _NEAR = 0.7
 
 
 class ParsevalLinear(nn.Linear):
-    r"""x -> W x + b, W orthogonal after each `project_()`: 1-Lipschitz (l2) as measured by `taut.lipschitz_bound`.
+    r"""x -> W x + b, W near-orthogonal after each `project_()`: 1-Lipschitz (l2) as measured by `taut.lipschitz_bound`.
 
     Call `project_()` (or `taut.optim.project_(model)`) after each optimizer step: one Björck step
     W <- 3/2 W - 1/2 W W^T W when W is near-orthogonal, the exact polar factor when it is not. A step from distance
-    d = ||W^T W - I|| leaves singular values in [1 - 3/8 d^2, 1] and less: never above 1. `project_(exact=True)`, at the
-    end of training, makes them 1. Between an update and its projection the weight is what the optimizer made of it;
-    bounds and certificates always measure the weight that is there.
+    d = ||W^T W - I|| leaves singular values in [sqrt(1 - 3/4 d^2 - 1/4 d^3), 1]: never above 1.
+    `project_(exact=True)`, at the end of training, makes them 1. Between an update and its projection the weight is
+    what the optimizer made of it; bounds and certificates always measure the weight that is there.
 
     Forward and backward cost exactly those of torch.nn.Linear.
 

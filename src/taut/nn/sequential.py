@@ -13,8 +13,9 @@ class Sequential(nn.Sequential):
     r"""K f_n(...f_1(x)): K-Lipschitz in any norm in which every f_i is 1-Lipschitz. K multiplies biases too.
 
     Every layer must be one that is constrained (a layer of `taut.nn`, one changed by `taut.constrain`, an activation
-    with a known constant, a nested Sequential): a plain torch.nn.Linear is refused, because K would then promise what
-    does not hold. The proven constant of what is there is `taut.lipschitz_bound(net)`.
+    with a known constant of at most 1, a nested Sequential): a plain torch.nn.Linear or GELU is refused, because K
+    would then promise what does not hold. With a `UnitNormLinear` head, K holds for each output by itself. The proven
+    constant of what is there is `taut.lipschitz_bound(net)`.
 
     Errors: TypeError that names an unconstrained layer; ValueError unless 0 < lipschitz < infinity.
 
@@ -48,8 +49,9 @@ class Sequential(nn.Sequential):
 def _constrained(layer: nn.Module) -> bool:
     if isinstance(layer, nn.Sequential):
         return isinstance(layer, Sequential) or all(_constrained(child) for child in layer)
-    if any(constant(layer, norm) is not None for norm in NORMS):
-        return True
+    constants = [constant(layer, norm) for norm in NORMS]
+    if any(c is not None for c in constants):
+        return any(c is not None and c <= 1.0 for c in constants)
     if hasattr(layer, "project_"):
         return True
     return parametrize.is_parametrized(layer) and any(

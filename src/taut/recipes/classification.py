@@ -8,7 +8,7 @@ from taut.training.optimizers import OptimizerConfig
 
 
 def digits() -> Config:
-    """1-Lipschitz network on scikit-learn's 8x8 digits: no download, under a minute on two cores."""
+    """1-Lipschitz network on scikit-learn's 8x8 digits: no download, about a minute on two cores."""
     return Config(
         data=DataConfig(dataset="digits", batch_size=64),
         model=ModelConfig(width=256, depth=3, linear="cholesky"),
