@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import taut
-from taut.certify.block_rules import is_block
+from taut.certify.rules.block_rules import is_block
 from taut.nn.conversion.plain_blocks import plain_block, plain_linear
 
 ROUNDING = 64 * torch.finfo(torch.float64).eps

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from taut import nn as tnn
 from taut.certify import Certificate, CertificateError, LayerConstant, robustness, verify
-from taut.certify.certificate import _seal, _to_json
-from taut.certify.hashing import data_hash
+from taut.certify.certificates.certificate import _seal, _to_json
+from taut.certify.certificates.hashing import data_hash
 from taut.errors import UserError
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from taut.certify import conv_norm_bound
-from taut.certify.convolution import linf_conv_bound, prove_conv_norm
-from taut.certify.stencil import Geometry, geometry
+from taut.certify.norms.convolution import linf_conv_bound, prove_conv_norm
+from taut.certify.norms.stencil import Geometry, geometry
 
 ROUNDING = 1e-13
 """Of the explicit operator's norm as LAPACK computes it, relative."""

@@ -11,16 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from taut.certify import conv_norm_bound, convolution
-from taut.certify.branch import supremum_bound
-from taut.certify.cells import first_cells
-from taut.certify.convolution import NEAR, RESHAPED, SCHUR, prove_conv_norm
-from taut.certify.gram import ScaledMatrix, scale
-from taut.certify.peak import Peak, find_peak
-from taut.certify.spectral import prove_spectral_norm
-from taut.certify.stencil import Geometry
-from taut.certify.taps import gram_taps, near_orthogonal_bound, schur_bound
-from taut.certify.torus import (
+from taut.certify import conv_norm_bound
+from taut.certify.norms import convolution
+from taut.certify.norms.branch import supremum_bound
+from taut.certify.norms.cells import first_cells
+from taut.certify.norms.convolution import NEAR, RESHAPED, SCHUR, prove_conv_norm
+from taut.certify.norms.gram import ScaledMatrix, scale
+from taut.certify.norms.peak import Peak, find_peak
+from taut.certify.norms.spectral import prove_spectral_norm
+from taut.certify.norms.stencil import Geometry
+from taut.certify.norms.taps import gram_taps, near_orthogonal_bound, schur_bound
+from taut.certify.norms.torus import (
     Symbols,
     half_torus,
     largest_on_grid,

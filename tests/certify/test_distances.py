@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import taut
 from taut import nn as tnn
 from taut.certify import CertificateError, evaluate, robustness, verify
-from taut.certify.forward import advance, start, step_bound
-from taut.certify.steps import steps_of
+from taut.certify.samples.forward import advance, start, step_bound
+from taut.certify.samples.steps import steps_of
 
 Vector = list[Fraction]
 

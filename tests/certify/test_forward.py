@@ -12,8 +12,8 @@ from torch.nn.utils import parametrize
 
 from taut import nn as tnn
 from taut.certify import evaluate
-from taut.certify.forward import advance, start, step_bound
-from taut.certify.steps import steps_of
+from taut.certify.samples.forward import advance, start, step_bound
+from taut.certify.samples.steps import steps_of
 
 Vector = list[Fraction]
 

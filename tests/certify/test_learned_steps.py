@@ -12,10 +12,10 @@ from torch import Tensor, nn
 import taut
 from taut import nn as tnn
 from taut.certify import evaluate
-from taut.certify.forward import advance, start, step_bound
-from taut.certify.hashing import model_hash
-from taut.certify.interval import interval_bound
-from taut.certify.steps import steps_of
+from taut.certify.certificates.hashing import model_hash
+from taut.certify.samples.forward import advance, start, step_bound
+from taut.certify.samples.interval import interval_bound
+from taut.certify.samples.steps import steps_of
 
 Row = list[Fraction]
 

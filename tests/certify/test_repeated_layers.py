@@ -7,7 +7,7 @@ from torch import nn
 import taut
 from taut import nn as tnn
 from taut.certify import CertificateError, audit, interval_bound, lipschitz_bound, robustness, verify
-from taut.certify.steps import steps_of
+from taut.certify.samples.steps import steps_of
 
 ROUNDING = 1e-5
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from taut import nn as tnn
 from taut.certify import robustness
-from taut.certify.robustness import assess
+from taut.certify.samples.robustness import assess
 from taut.nn.composition.scale import Scale
 
 SLACK = 1e-7

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from taut.certify import linf_norm_bound, smallest_singular_value_bound, spectral_norm_bound
-from taut.certify.gram import gram, scale, shifted_defect
-from taut.certify.spectral import FROBENIUS, NEAR_ORTHOGONAL, WITNESS, ZERO, prove_spectral_norm
+from taut.certify.norms.gram import gram, scale, shifted_defect
+from taut.certify.norms.spectral import FROBENIUS, NEAR_ORTHOGONAL, WITNESS, ZERO, prove_spectral_norm
 
 EXCESS = 1e-8
 """Promised tightness, relative."""

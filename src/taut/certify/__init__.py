@@ -1,15 +1,15 @@
 """Proofs in floating point: norms of weights, Lipschitz bounds of networks, certified radii and their certificates."""
 
-from taut.certify.audit import Audit, AuditRow, audit
 from taut.certify.breakdown import Breakdown
-from taut.certify.certificate import Certificate, CertificateError, LayerConstant
-from taut.certify.convolution import conv_norm_bound
-from taut.certify.forward import Evaluation, evaluate
-from taut.certify.interval import interval_bound
-from taut.certify.network import breakdown, lipschitz_bound
-from taut.certify.robustness import robustness
-from taut.certify.spectral import linf_norm_bound, smallest_singular_value_bound, spectral_norm_bound
-from taut.certify.verify import verify
+from taut.certify.certificates.certificate import Certificate, CertificateError, LayerConstant
+from taut.certify.certificates.verify import verify
+from taut.certify.network.audit import Audit, AuditRow, audit
+from taut.certify.network.network import breakdown, lipschitz_bound
+from taut.certify.norms.convolution import conv_norm_bound
+from taut.certify.norms.spectral import linf_norm_bound, smallest_singular_value_bound, spectral_norm_bound
+from taut.certify.samples.forward import Evaluation, evaluate
+from taut.certify.samples.interval import interval_bound
+from taut.certify.samples.robustness import robustness
 
 __all__ = [
     "Audit",

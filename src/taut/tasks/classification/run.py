@@ -12,7 +12,7 @@ from torch import nn
 
 from taut import data
 from taut import nn as tnn
-from taut.certify.steps import steps_of
+from taut.certify.samples.steps import steps_of
 from taut.data import Dataset, fingerprint
 from taut.errors import UsageError
 from taut.files import write_json, write_tensors

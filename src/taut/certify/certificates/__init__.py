@@ -1,0 +1,1 @@
+"""The file that states what was certified."""

@@ -1,0 +1,1 @@
+"""Bounds of whole networks, on the graph that torch.fx traces."""

@@ -1,0 +1,85 @@
+r"""Lipschitz bound of any module that torch.fx can trace: the product rule on its graph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from taut.certify.breakdown import Breakdown, Norm, chain, checked_norm
+from taut.certify.network.graph_walk import Walk
+from taut.certify.network.tracing import nothing_random, operand_shapes, trace
+from taut.certify.rounding import gradual_underflow
+from taut.certify.rules.module_rules import Leaf, refuse_training_mode
+from taut.certify.rules.shape_rules import Shapes
+
+
+def lipschitz_bound(model: nn.Module, *, norm: str = "l2", input_shape: Sequence[int] | None = None) -> float:
+    r"""Upper bound of the Lipschitz constant of a network in `norm` ("l2" or "linf"): never too small.
+
+    The network is the map from one sample (a batch of one) to the output, in real arithmetic, with the weights as they
+    are stored (also in half precision) and, where parametrized, as they are now. Constants multiply along a chain,
+    add at additions, and join at concatenations by the root of the sum of squares (l2) or the maximum (linf); a module
+    that is used twice counts twice. Every multiplication is rounded up.
+
+    `input_shape`, without the batch, is needed only where tensors are added of which the graph does not show that they
+    have one shape whatever the input's is: broadcasting would multiply the norm. Without it a convolution is bounded
+    for images of any size, which costs tightness only where it is padded by something else than zeros.
+
+    Raises TypeError that names the module or function without a rule; give a module of yours one by a method
+    `lipschitz_constant(self, norm: str) -> float`. Raises ValueError for another norm, NaN or infinite weights,
+    broadcasting additions.
+
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    >>> with torch.no_grad():
+    ...     _ = net[0].weight.copy_(torch.diag(torch.tensor([2.0, 3.0])))
+    >>> 3.0 <= lipschitz_bound(net) < 3.00001
+    True
+    """
+    return breakdown(model, norm=norm, input_shape=input_shape).bound
+
+
+def breakdown(model: nn.Module, *, norm: str = "l2", input_shape: Sequence[int] | None = None) -> Breakdown:
+    """`lipschitz_bound` with its proof: a tree of products, sums and joins that `print` shows."""
+    return analyse(model, norm=checked_norm(norm), input_shape=input_shape).tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """The proof tree and, once for each use, the leaves of the graph in the order of their execution."""
+
+    tree: Breakdown
+    leaves: tuple[Leaf, ...]
+
+
+@gradual_underflow()
+def analyse(model: nn.Module, *, norm: Norm, input_shape: Sequence[int] | None = None) -> Analysis:
+    """The product rule, node by node."""
+    refuse_training_mode(model, norm)
+    traced = trace(model, norm)
+    shapes = None if input_shape is None else operand_shapes(traced, tuple(input_shape))
+    walk = Walk(traced, norm, shapes)
+    with nothing_random():
+        walk.run()
+    if walk.same_shape:
+        _refuse_broadcasting(walk, shapes)
+    return Analysis(tree=chain(tuple(part for _, part in walk.result)), leaves=tuple(walk.leaves))
+
+
+def _refuse_broadcasting(walk: Walk, shapes: dict[fx.Node, tuple[int, ...]] | None) -> None:
+    """An operand that is smaller than the result is repeated, which multiplies its norm. Without a given shape, all
+    must hold for inputs of any shape: what a guess shows can be refused, but not accepted."""
+    equal = Shapes(walk.traced, walk.values).equal if shapes is None else set()
+    unsure = [(node, operands) for node, operands in walk.same_shape if node not in equal]
+    if not unsure:
+        return
+    known = operand_shapes(walk.traced, None) if shapes is None else shapes
+    for node, operands in unsure:
+        for operand in operands:
+            if known[operand] != known[node]:
+                raise ValueError(
+                    f"{walk.where(node)} broadcasts {known[operand]} to {known[node]}, which has no Lipschitz rule"
+                )
+    if shapes is None:
+        where = walk.where(unsure[0][0])
+        raise ValueError(f"{where}: give input_shape=(...), of one sample, so that broadcasting can be ruled out")

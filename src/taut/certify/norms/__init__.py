@@ -1,0 +1,1 @@
+"""Bounds of single operators: matrices and convolutions, from their weights."""

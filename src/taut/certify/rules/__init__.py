@@ -1,0 +1,1 @@
+"""What is known of each module and function: its Lipschitz constant, or why it has none."""
