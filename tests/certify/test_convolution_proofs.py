@@ -82,21 +82,58 @@ def test_proven_eigenvalues_lie_above_the_exact_ones_and_near(shape: tuple[int, 
     assert top <= largest_on_grid(found, grid) <= top * (1 + 1e-7)
 
 
-@pytest.mark.parametrize("n", [2, 5, 128, 129, 300])  # one block of columns, and several
+@pytest.mark.parametrize("n", [2, 5, 16, 17, 70, 300])  # one block of columns, and several
 def test_a_wrong_cholesky_factor_costs_its_residual(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(n)
     parts = torch.randn(2, 3, n, n, generator=generator, dtype=torch.float64)
     real, imaginary = parts[0] + parts[0].mT, parts[1] - parts[1].mT
-    lie = torch.randn(3, n, n, generator=generator, dtype=torch.complex128)
-    monkeypatch.setattr(torch.linalg, "cholesky_ex", lambda matrix: (lie, torch.zeros(3, dtype=torch.int32)))
-    factor = lie.tril()
+    lies: list[Tensor] = []
+
+    def lie(block: Tensor) -> tuple[Tensor, Tensor]:
+        lies.append(torch.randn(block.shape, generator=generator, dtype=torch.complex128).tril())
+        lies[-1].diagonal(dim1=1, dim2=2).add_(3.0 * n)  # so that what follows does not grow out of all bounds
+        return lies[-1], torch.zeros(len(block), dtype=torch.int32)
+
+    monkeypatch.setattr(torch.linalg, "cholesky_ex", lie)
     shift = 0.5
-    residual = shift * torch.eye(n) - torch.complex(real, imaginary) - factor @ factor.mH
-    size = torch.linalg.matrix_norm(residual)
+    matrices = shift * torch.eye(n) - torch.complex(real, imaginary)
     proven = proven_eigenvalues(Symbols(real=real, imaginary=imaginary, error=0.0), shift)
-    assert bool((proven >= shift + size * (1 - 1e-12)).all())
+    left, columns = torch.zeros(3, n, 0, dtype=torch.complex128), 0
+    for corner in lies:  # the rows below a corner are what they would be if it were right
+        width = corner.shape[-1]
+        rest = (matrices - left @ left.mH)[:, columns + width :, columns : columns + width]
+        below = torch.linalg.solve_triangular(corner, rest.mH, upper=False)
+        block = torch.cat((torch.zeros(3, columns, width), corner, below.mH), 1)
+        left, columns = torch.cat((left, block), 2), columns + width
+    size = torch.linalg.matrix_norm(matrices - left @ left.mH)
+    tops = torch.linalg.eigvalsh(torch.complex(real, imaginary))[:, -1]
+    assert bool((proven >= shift + size * (1 - 1e-9)).all())
     assert bool((proven <= shift + size * 1.5).all())  # the diagonal counts twice
-    assert bool((proven >= torch.linalg.eigvalsh(torch.complex(real, imaginary))[:, -1]).all())
+    assert bool((proven >= tops * (1 - 1e-12)).all())
+
+
+def test_a_cholesky_factor_that_is_no_number_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.zeros(2, 3, 3, dtype=torch.float64)
+    for value in (math.nan, math.inf):
+        lie = torch.full((2, 3, 3), value, dtype=torch.complex128), torch.zeros(2, dtype=torch.int32)
+        monkeypatch.setattr(torch.linalg, "cholesky_ex", lambda block, lie=lie: lie)
+        proven = proven_eigenvalues(Symbols(real=real, imaginary=real, error=0.0), 1.0)
+        assert proven.tolist() == [math.inf, math.inf]
+
+
+@pytest.mark.parametrize("n", [3, 40, 90])
+def test_matrices_without_a_factor_are_told_from_those_with_one(n: int) -> None:
+    """They are dropped at the block of columns at which it shows."""
+    generator = torch.Generator().manual_seed(n)
+    half = torch.randn(30, n, n, 2, generator=generator, dtype=torch.float64)
+    matrices = torch.view_as_complex(half) @ torch.view_as_complex(half).mH
+    tops = torch.linalg.eigvalsh(matrices)[:, -1]
+    shift = float(tops.median())
+    found = Symbols(real=matrices.real, imaginary=matrices.imag, error=0.0)
+    proven = proven_eigenvalues(found, shift)
+    assert torch.equal(proven.isinf(), tops > shift * (1 + 1e-12)) or shift in tops
+    assert bool((proven[tops < shift * (1 - 1e-9)] <= shift * (1 + 1e-9)).all())
+    assert bool(proven[tops > shift * (1 + 1e-9)].isinf().all())
 
 
 def test_half_of_the_torus_stands_for_all() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 from taut.certify.norms.cells import Cells, first_cells
 from taut.certify.norms.torus import Spectrum, Symbols, symbols
 
-_STARTS, _ROUNDS = 3, 4
-_DENSE = 32
-"""Up to this size eigenvalues are computed by the dense routine."""
+_STARTS, _ROUNDS, _STEPS = 3, 4, 12
+_DENSE, _WIDE = 32, 128
+"""Up to this size eigenvalues are computed by the dense routine; beyond that one there is one start, and float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,13 @@ def find_peak(spectrum: Spectrum) -> Peak:
     groups = len(spectrum.taps.centre)
     values, vectors = [], []
     for j in cells.j.split(spectrum.batch):
-        value, u = top_eigenvalues(symbols(spectrum, j, cells.grid), steps=12)
+        value, u = top_eigenvalues(symbols(spectrum, j, cells.grid), steps=_STEPS)
         values.append(value)
         vectors.append(u)
     tops, starts = torch.cat(values), torch.cat(vectors)
     best = float(tops.amax())
-    for index in tops.topk(min(_STARTS, len(tops))).indices.tolist():
+    count = _STARTS if spectrum.taps.centre.shape[-1] <= _WIDE else 1
+    for index in tops.topk(min(count, len(tops))).indices.tolist():
         angle = cells.j[index // groups].double() * (2.0 * math.pi / torch.tensor(cells.grid).double())
         best = max(best, _climb(spectrum, index % groups, angle, starts[index]))
     return Peak(value=best, cells=cells, tops=tops.view(-1, groups).amax(1))
@@ -55,8 +56,11 @@ def top_eigenvalues(found: Symbols, *, steps: int) -> tuple[Float[Tensor, " many
     if n <= _DENSE:
         values, vectors = torch.linalg.eigh(matrices)
         return values[:, -1], vectors[:, :, -1]
-    start = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(torch.complex128)
-    return _lanczos(matrices, start.expand(many, n), steps)
+    start = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(many, n)
+    if n <= _WIDE:
+        return _lanczos(matrices, start.to(torch.complex128), steps)
+    values, vectors = _lanczos(matrices.to(torch.complex64), start.to(torch.complex64), steps)
+    return values.double(), vectors.to(torch.complex128)
 
 
 def _lanczos(
@@ -76,7 +80,7 @@ def _lanczos(
 
 
 def _unit(vectors: Complex[Tensor, "many n"]) -> Complex[Tensor, "many n"]:
-    return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_min(1e-280)
+    return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_min(1e-30)
 
 
 def _climb(spectrum: Spectrum, group: int, angle: Float[Tensor, " axes"], u: Complex[Tensor, " n"]) -> float:
@@ -102,7 +106,7 @@ def _refined(symbol: Complex[Tensor, "1 n n"], u: Complex[Tensor, " n"]) -> tupl
     if len(u) <= _DENSE:
         values, vectors = torch.linalg.eigh(symbol)
         return float(values[0, -1]), vectors[0, :, -1]
-    value, vector = _lanczos(symbol, u.unsqueeze(0), 12)
+    value, vector = _lanczos(symbol, u.unsqueeze(0), _STEPS)
     return float(value), vector.squeeze(0)
 
 

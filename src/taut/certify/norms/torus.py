@@ -8,11 +8,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from taut.certify.norms.gram import ScaledMatrix
 from taut.certify.norms.taps import GramTaps, tap_norms
+from taut.certify.norms.witness import defects
 from taut.certify.rounding import UNDERFLOW, UNIT_ROUNDOFF, add_up, gamma, inflate, mul_up
 
 ANGLE = 2.0**-46
@@ -20,9 +21,6 @@ ANGLE = 2.0**-46
 
 _MEMORY = 2**18
 """Most complex entries of symbols that are held at once: what a processor's cache holds."""
-
-_BLOCK = 128
-"""Columns of a residual that are computed at once: what the factor has above its diagonal is left out."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +51,7 @@ class Spectrum:
     error: float
     """Bound of the error of a symbol in norm: that of the taps, of the cosines, and of the sums."""
     cost: float
-    """Operations per frequency, roughly: a Cholesky factor, its residual, and the many passes over the entries."""
+    """Per frequency, in 2.5e-11 seconds of a processor, roughly: a Cholesky factor, and many passes over the entries."""
     batch: int
     """How many frequencies are held at once."""
 
@@ -72,7 +70,7 @@ def spectrum(taps: GramTaps) -> Spectrum:
         even=torch.cat((taps.centre.unsqueeze(0), sums)).flatten(1),
         odd=(taps.others - taps.others.mT).flatten(1),
         error=add_up(mul_up(relative, tap_norms(taps)), add_up(taps.error, UNDERFLOW)),
-        cost=groups * (3.0 * n**3 + (1500.0 + 4.0 * len(taps.shifts)) * n**2 + 4e3),
+        cost=groups * (n**3 + (2000.0 + 4.0 * len(taps.shifts)) * n**2 + 4e3),
         batch=max(4, _MEMORY // (groups * n * n)),
     )
 
@@ -107,56 +105,19 @@ def symbols(spectrum: Spectrum, j: Int[Tensor, "frequencies axes"], grid: tuple[
 
 
 def proven_eigenvalues(found: Symbols, shift: float) -> Float[Tensor, " many"]:
-    """Per symbol an upper bound near `shift` of its largest eigenvalue; infinity where there is no Cholesky factor."""
+    """Per symbol an upper bound near `shift` of its largest eigenvalue; infinity where there is no Cholesky factor.
+
+    The residual of the factor is counted, as is the rounding of each diagonal entry of shift I - G.
+    """
     n = found.real.shape[-1]
     if n == 1:
         values = found.real.reshape(-1)
         return torch.where(values <= shift, inflate(values.clamp_min(0.0)) + found.error, math.inf)
     real, imaginary = -found.real, -found.imaginary
     real.diagonal(dim1=-2, dim2=-1).add_(shift)
-    factor, failed = torch.linalg.cholesky_ex(torch.complex(real, imaginary))
-    good = failed == 0
-    if not bool(good.any()):
-        return torch.full((len(good),), math.inf, dtype=torch.float64)
-    if not bool(good.all()):
-        factor, real, imaginary = factor[good], real[good], imaginary[good]
-    residual, size = _residual(factor, real, imaginary)
-    trust = gamma(2 * n + 4)
-    rounding = 4.0 * UNIT_ROUNDOFF * _frobenius(real.diagonal(dim1=-2, dim2=-1))
-    defect = inflate(residual * (1.0 + 2.0 * trust + 4.0 * UNIT_ROUNDOFF) + size * (4.0 * trust) + rounding)
-    proven = torch.full((len(good),), math.inf, dtype=torch.float64)
-    proven[good] = inflate(shift + defect) + found.error
-    return proven
-
-
-def _residual(
-    factor: Complex[Tensor, "many n n"], real: Float[Tensor, "many n n"], imaginary: Float[Tensor, "many n n"]
-) -> tuple[Float[Tensor, " many"], Float[Tensor, " many"]]:
-    r"""||fl(H - L L*)||_F and ||L||_F^2, rounded up, as sums of real products; L is made lower triangular.
-
-    Each entry of H and up to 2 n products are summed: with k = 2 n + 4, ||H - L L*||_F is at most 1 + 2 gamma_k times
-    the first plus 4 gamma_k times the second.
-    """
-    n = real.shape[-1]
-    x, y = factor.real.tril(), factor.imag.tril()
-    square = torch.zeros(len(real), dtype=torch.float64)
-    for start in range(0, n, _BLOCK):
-        stop = min(start + _BLOCK, n)
-        rows, columns = (slice(None), slice(start, n), slice(stop)), (slice(None), slice(start, stop), slice(stop))
-        block = slice(None), slice(start, n), slice(start, stop)
-        first = torch.baddbmm(real[block], x[rows], x[columns].mT, alpha=-1.0)
-        first = torch.baddbmm(first, y[rows], y[columns].mT, alpha=-1.0)
-        second = torch.baddbmm(imaginary[block], y[rows], x[columns].mT, alpha=-1.0)
-        second = torch.baddbmm(second, x[rows], y[columns].mT)
-        for part in (first.tril_(), second.tril_()):
-            square = inflate(square + 2.0 * _frobenius(part).square())  # and, mirrored, above the diagonal
-    return inflate(square.sqrt()), inflate(_frobenius(x).square() + _frobenius(y).square())
-
-
-def _frobenius(values: Float[Tensor, "many ..."]) -> Float[Tensor, " many"]:
-    """`norm_up` of each, in one pass over the entries."""
-    flat = values.flatten(1)
-    return inflate(torch.linalg.vector_norm(flat, dim=1) * (1.0 + 2.0 * gamma(flat.shape[1] + 8))) + 2.0**-470
+    diagonal = real.diagonal(dim1=-2, dim2=-1).abs()
+    rounding = inflate(diagonal.amax(1)) * (2.0 * UNIT_ROUNDOFF)  # of the sum with the shift
+    return inflate(shift + inflate(defects(real, imaginary) + rounding)) + found.error
 
 
 def largest_on_grid(spectrum: Spectrum, grid: tuple[int, ...]) -> float:
@@ -186,6 +147,13 @@ def reshaped_bound(kernel: Float[Tensor, "groups o i *taps"], matrix: ScaledMatr
         found = Symbols(real=product, imaginary=torch.zeros_like(product), error=add_up(2.0 * error, UNDERFLOW))
         best = min(best, _largest(found, 0.0))
     return mul_up(best, float(taps))
+
+
+def reshaped_estimate(kernel: Float[Tensor, "groups o i *taps"]) -> float:
+    """About the least that `reshaped_bound` can be: if all singular values of the matrices were the same."""
+    outputs, inputs, taps = kernel.shape[1], kernel.shape[2], kernel[0, 0, 0].numel()
+    rank = max(min(outputs, inputs * taps), min(outputs * taps, inputs))
+    return taps * float(kernel.flatten(1).square().sum(1).amax()) / rank
 
 
 def _largest(found: Symbols, least: float) -> float:
