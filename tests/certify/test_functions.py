@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -119,10 +121,39 @@ CASES: list[tuple[Callable[..., Tensor], tuple[int, ...], float]] = [
     (twice, (4,), 1.01),
     (partly_twice, (4,), 1.3),
     (residual, (4,), 3.0),
+    (lambda m, x: F.hardswish(x), (4,), 1.8),  # 1.5 is attained at 3 alone
+    (lambda m, x: F.hardsigmoid(x), (4,), 1.01),
+    (lambda m, x: F.selu(x), (4,), 1.8),
+    (lambda m, x: F.tanhshrink(x), (4,), 1.01),
+    (lambda m, x: F.pad(x, [1, x.shape[2] // 2]), (4, 6), 1.01),
+    (lambda m, x: torch.lerp(x, m.mean, 1.7), (4,), 1.01),
+    (lambda m, x: torch.lerp(m.mean, x, 1.7), (4,), 1.01),
+    (lambda m, x: torch.lerp(m.mean, x, m.spread), (4,), 1.01),
+    (lambda m, x: x.lerp(end=-x, weight=1.25), (4,), 1.2),
+    (lambda m, x: torch.lerp(x.abs(), m.layer(x), m.spread), (4,), 2.5),
 ]
 
 
-NEED_A_SHAPE = (crossed, convex)
+SIZED: list[tuple[Callable[..., Tensor], tuple[int, ...], float]] = [
+    (lambda m, x: x.sum((2, 3)), SHAPE, 1.01),
+    (lambda m, x: torch.sum(x, dim=-1, keepdim=True), SHAPE, 1.01),
+    (lambda m, x: x.sum(), SHAPE, 1.01),
+    (lambda m, x: F.adaptive_avg_pool2d(x, 1), SHAPE, 1.01),
+    (lambda m, x: F.adaptive_avg_pool2d(x, (4, None)), SHAPE, 1.2),
+    (lambda m, x: F.adaptive_avg_pool1d(x, 9), (4, 6), 1.2),
+    (lambda m, x: F.adaptive_max_pool2d(x, (4, 3)), SHAPE, 1.5),
+    (lambda m, x: F.adaptive_max_pool1d(x, 7), (4, 3), 1.5),
+    (lambda m, x: F.interpolate(x, scale_factor=2, mode="bilinear"), SHAPE, 1.01),
+    (lambda m, x: F.interpolate(x, scale_factor=(2, 3), mode="bilinear", align_corners=True), SHAPE, 1.25),
+    (lambda m, x: F.interpolate(x, size=(9, 7), mode="bilinear"), SHAPE, 1.25),
+    (lambda m, x: F.interpolate(x, size=4, mode="linear"), (4, 6), 1.25),
+    (lambda m, x: F.interpolate(x, size=1, mode="linear", align_corners=True), (4, 6), 1.01),
+    (lambda m, x: F.interpolate(x, size=(9, 7)), SHAPE, 1.01),
+    (lambda m, x: F.interpolate(x, size=2 * x.shape[-1], mode="nearest"), (4, 6), 1.01),
+    (lambda m, x: F.interpolate(x[:, :, ::2, ::2], size=x.shape[2:], mode="bilinear"), SHAPE, 1.25),
+]
+"""Bounded for inputs of a known size alone, or more sharply."""
+NEED_A_SHAPE = (crossed, convex, *(how for how, _, _ in CASES if "lerp" in how.__code__.co_names))
 L2_ONLY: list[tuple[Callable[..., Tensor], tuple[int, ...], float]] = [
     (lambda m, x: torch.linalg.vector_norm(x, dim=(2, 3)), SHAPE, 6.0),
     (lambda m, x: F.layer_norm(x, (4,), m.square[0], eps=0.01), (4,), 10.0),
@@ -137,13 +168,59 @@ def test_bound_is_above_the_jacobian_and_near(
 ) -> None:
     model = Call(how)
     best = gain(model, shape, norm)
-    for given in (None, shape):
-        if given is None and how in NEED_A_SHAPE:
+    for known in (None, shape):
+        if known is None and how in NEED_A_SHAPE:
             continue
-        bound = lipschitz_bound(model, norm=norm, input_shape=given)
+        bound = lipschitz_bound(model, norm=norm, input_shape=known)
         assert best <= bound * (1 + ROUNDING)
         if norm == "l2":
-            assert bound <= best * slack, f"{bound} far above {best}:\n{breakdown(model, input_shape=given)}"
+            assert bound <= best * slack, f"{bound} far above {best}:\n{breakdown(model, input_shape=known)}"
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("how", "shape", "slack"), SIZED)
+def test_bound_for_a_known_size_is_above_the_jacobian_and_near(
+    norm: str, how: Callable[..., Tensor], shape: tuple[int, ...], slack: float
+) -> None:
+    model = Call(how)
+    best = gain(model, shape, norm)
+    bound = lipschitz_bound(model, norm=norm, input_shape=shape)
+    assert best <= bound * (1 + ROUNDING)
+    assert bound <= best * (slack if norm == "l2" else 1 + ROUNDING)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from(["average", "maximum", "linear", "corners", "nearest"]))
+def test_pools_and_resampling_of_every_size(inputs: int, outputs: int, kind: str) -> None:
+    module: nn.Module = {
+        "average": nn.AdaptiveAvgPool1d(outputs),
+        "maximum": nn.AdaptiveMaxPool1d(outputs),
+        "linear": nn.Upsample(outputs, mode="linear"),
+        "corners": nn.Upsample(outputs, mode="linear", align_corners=True),
+        "nearest": nn.Upsample(outputs),
+    }[kind]
+    bound = lipschitz_bound(module, input_shape=(1, inputs))
+    rising = torch.linspace(0, 1, inputs, dtype=torch.float64).view(1, 1, -1)
+    matrix = torch.func.jacrev(module)(rising).view(outputs, inputs)
+    exact = float(torch.linalg.matrix_norm(matrix, 2))
+    assert exact <= bound * (1 + ROUNDING)
+    assert bound <= exact * (2.0 if kind == "maximum" else 1.25)
+
+
+def test_what_is_padded_has_another_shape() -> None:
+    """x of one entry is repeated by the addition; without a size nothing rules that out."""
+    model = Call(lambda m, x: x + F.pad(x, (0, 3)))
+    with pytest.raises(ValueError, match="input_shape"):
+        lipschitz_bound(model)
+    with pytest.raises(ValueError, match="broadcasts"):
+        lipschitz_bound(model, input_shape=(1,))
+
+
+def test_a_constant_end_that_repeats_the_input_is_refused() -> None:
+    model = Call(lambda m, x: torch.lerp(x, m.mean, 0.5))
+    assert gain(model, (1,), "l2") > 0.9
+    with pytest.raises(ValueError, match="broadcasts"):
+        lipschitz_bound(model, input_shape=(1,))
 
 
 def test_a_known_size_sharpens_an_average() -> None:
@@ -250,7 +327,9 @@ def test_attention_called_with_three_tensors_is_refused_with_the_reason() -> Non
         (lambda m, x: F.dropout(x), "dropout"),
         (lambda m, x: F.batch_norm(x, m.mean, m.spread, training=True), "training"),
         (lambda m, x: F.linear(x, x), "linear"),
-        (lambda m, x: x.sum(1), "sum"),
+        (lambda m, x: x.sum(1), "sum.*input_shape"),
+        (lambda m, x: torch.lerp(x, m.mean, x), "lerp"),
+        (lambda m, x: F.hardswish(x, inplace=True), "hardswish"),
         (lambda m, x: F.linear(m.square, x), "linear"),
     ],
 )

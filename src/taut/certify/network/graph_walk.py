@@ -2,7 +2,9 @@
 
 import math
 import operator
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, fx
@@ -12,7 +14,7 @@ from taut.certify.network.tracing import display_name
 from taut.certify.norms.gram import exact_float64
 from taut.certify.norms.spectral import Proof
 from taut.certify.rounding import div_up
-from taut.certify.rules.function_constants import function_proof
+from taut.certify.rules.function_constants import LERPS, ends_and_factors, function_proof
 from taut.certify.rules.function_rules import (
     ADDITIONS,
     ARITHMETIC,
@@ -114,10 +116,11 @@ class Walk:
         before = self._path(source)
         module = self.traced.get_submodule(str(node.target))
         key = id(module), self.shapes.get(source)
+        before_proof = time.perf_counter()
         if key not in self._known:
             self._known[key] = leaf(module, display_name(str(node.target)), self.norm, key[1])
         found = self._known[key]
-        self.leaves.append(found)
+        self.leaves.append(replace(found, seconds=time.perf_counter() - before_proof))
         return self._step(before, node, f"{found.kind}, {found.proof.method}", found.proof.bound)
 
     def _function(self, node: fx.Node) -> Path | None:
@@ -136,6 +139,8 @@ class Walk:
             if found is not None:
                 before = self._path(moving[0])
                 return before if found.bound == 1.0 else self._step(before, node, found.method, found.bound)
+        if target in LERPS:
+            return self._between(node)
         if moving and len(node.args) == 2 and not node.kwargs:
             combined = self._binary(node, target)
             if combined is not None:
@@ -157,7 +162,8 @@ class Walk:
 
     def _proof(self, node: fx.Node, source: fx.Node) -> Proof | None:
         try:
-            return function_proof(node, source, self.norm, self.values, self.shapes.get(source))
+            shape, result = self.shapes.get(source), self.shapes.get(node)
+            return function_proof(node, source, self.norm, self.values, shape, result=result)
         except (ValueError, TypeError) as error:
             raise type(error)(f"{self.where(node)}: {error}") from error
 
@@ -177,6 +183,21 @@ class Walk:
         if target in QUOTIENTS and moving == (left,) and isinstance(right, int | float) and right:
             return self._scaled(node, moving[0], div_up(1.0, abs(float(right))), right)
         return None
+
+    def _between(self, node: fx.Node) -> Path:
+        """(1 - w) a + w b with a constant w."""
+        found = ends_and_factors(node, self.values)
+        ends = [(end, factor) for end, factor in found or () if self._moving(end)]
+        if not ends:
+            raise TypeError(f"{self.where(node)} has no Lipschitz rule: only a constant weight has one")
+        branches = tuple(end for end, _ in ends)
+        self.same_shape.append((node, branches))
+        weights = tuple(Breakdown(name=node.name, kind="layer", rule="weight", bound=factor) for _, factor in ends)
+
+        def combine(name: str, parts: tuple[Breakdown, ...]) -> Breakdown:
+            return added(name, tuple(chain(pair) for pair in zip(parts, weights, strict=True)))
+
+        return self._fork(node, branches, combine)
 
     def _single(self, value: fx.Node) -> bool:
         """A constant of one entry, which repeats nothing but itself."""

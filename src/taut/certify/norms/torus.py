@@ -51,7 +51,7 @@ class Spectrum:
     error: float
     """Bound of the error of a symbol in norm: that of the taps, of the cosines, and of the sums."""
     cost: float
-    """Per frequency, in 2.5e-11 seconds of a processor, roughly: a Cholesky factor, and many passes over the entries."""
+    """Of a frequency, in units of some 2.5e-11 seconds: a Cholesky factor, and many passes over the entries."""
     batch: int
     """How many frequencies are held at once."""
 

@@ -38,6 +38,10 @@ _MODULES: dict[Any, tuple[type[nn.Module], tuple[str, ...]]] = {
     F.gelu: (nn.GELU, ("approximate",)),
     F.silu: (nn.SiLU, ("inplace",)),
     F.mish: (nn.Mish, ("inplace",)),
+    F.hardswish: (nn.Hardswish, ("inplace",)),
+    F.hardsigmoid: (nn.Hardsigmoid, ("inplace",)),
+    F.selu: (nn.SELU, ("inplace",)),
+    F.tanhshrink: (nn.Tanhshrink, ()),
     F.softsign: (nn.Softsign, ()),
     F.softshrink: (nn.Softshrink, ("lambd",)),
     F.dropout: (nn.Dropout, _DROP),
@@ -56,11 +60,11 @@ def as_module(node: fx.Node) -> nn.Module | None:
     """The module that a call of a function, with the options it was called with, is; None where it is none."""
     computed: list[fx.Node] = []  # options that are not numbers, also inside tuples
     fx.map_arg((node.args[1:], node.kwargs), computed.append)
-    if node.op != "call_function" or computed:
-        return None
     target: Any = node.target
     if target is F.pad:
         return _padding(node)
+    if node.op != "call_function" or computed:
+        return None
     if target not in _MODULES:
         return None
     cls, names = _MODULES[target]
@@ -81,9 +85,9 @@ def _padding(node: fx.Node) -> nn.Module | None:
     names = ("pad", "mode", "value")
     options: dict[str, Any] = {**dict(zip(names, node.args[1:], strict=False)), **node.kwargs}
     sides, mode = options["pad"], options.get("mode", "constant")
-    if any(not isinstance(side, int) for side in sides):
-        return None
     if mode == "constant":
-        return nn.Identity()
+        return nn.ZeroPad1d(0)  # whatever is put around it, or cut off; no identity, as the shape is another
+    if not isinstance(sides, tuple | list) or any(not isinstance(side, int) for side in sides):
+        return None
     rank = len(sides) // 2
     return _PADS[mode][rank - 1](tuple(sides)) if mode in _PADS and rank <= 3 else None

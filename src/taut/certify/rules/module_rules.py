@@ -14,6 +14,7 @@ from taut.certify.norms.spectral import ROW_SUMS, Proof, linf_norm_bound, prove_
 from taut.certify.norms.stencil import geometry, is_plain_convolution
 from taut.certify.rules.activation_rules import activation_proof, learned_activation
 from taut.certify.rules.block_rules import block_proof, is_block
+from taut.certify.rules.constant_rules import module_constant
 from taut.certify.rules.exponential_rules import exponential_proof, is_exponential
 from taut.certify.rules.fourier_rules import fourier_proof, is_fourier
 from taut.certify.rules.normalisation_rules import BATCH_NORMS, is_normalisation, normalisation_proof
@@ -30,6 +31,8 @@ class Leaf:
     kind: str
     proof: Proof
     module: nn.Module
+    seconds: float = 0.0
+    """Time that the proof took; none where it was known from an earlier use."""
 
 
 def is_plain_linear(module: nn.Module) -> bool:
@@ -102,7 +105,7 @@ def leaf(module: nn.Module, name: str, norm: Norm, input_shape: tuple[int, ...] 
     activation = _activation(module, name, norm)
     if activation is not None:
         return Leaf(name=name, kind=kind, proof=activation, module=module)
-    value = constant(module, norm)
+    value = module_constant(module, norm, input_shape)
     if value is None:
         mode = " in training mode" if isinstance(module, nn.modules.dropout._DropoutNd) and module.training else ""
         raise TypeError(f"module {name!r} ({kind}){mode} has no Lipschitz rule in {norm}: {_HOW}")
