@@ -62,7 +62,13 @@ def nasty_matrices() -> Iterator[Tensor]:
         yield torch.diag(torch.tensor([1.0, 1.0 + 2.0**-52], dtype=torch.float64)) * factor
     yield torch.tensor([[1e300, 1e-300], [0.0, 1e-20]], dtype=torch.float64)
     yield torch.tensor([[1.0, 1e-320], [1e-320, 1.0]], dtype=torch.float64)
+    yield torch.zeros(3, 2)
     yield torch.full((2, 2), 5e-324, dtype=torch.float64)
+    yield torch.full((3, 2), 6e-8, dtype=torch.float16)
+    left, _ = torch.linalg.qr(base)
+    for gap in (1e-16, 1e-15, 1e-12, 1e-8):  # singular values that only many digits tell apart
+        right, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))
+        yield left @ torch.diag(torch.tensor([1.0 + gap, 1.0, 1.0 - gap], dtype=torch.float64)) @ right.T
     yield torch.full((2, 3), 1e-45, dtype=torch.float32)
     yield torch.tensor([[3e38, -3e38], [3e38, 3e38]], dtype=torch.float32)
     yield torch.tensor([[1.0, 1e8], [-1e8, 1.0]], dtype=torch.float64)

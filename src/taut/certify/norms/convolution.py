@@ -128,10 +128,10 @@ def _infinite_norm(
         if estimate <= _HOPELESS * peak.value:
             proofs.append(prove())
     best = min(proofs, key=lambda proof: proof.bound)
-    if best.bound**2 <= peak.value * (1.0 + _NEAR_ENOUGH):
-        return best
     if grid is not None and symbol.cost * len(half_torus(grid)) <= _WORK:
         found = _proof(largest_on_grid(symbol, grid), EXACT)
+    elif best.bound**2 <= peak.value * (1.0 + _NEAR_ENOUGH):
+        return best
     else:
         work = max(_WORK, _LEAST * symbol.cost)
         bottom = max(0.0, -add_up(radius, -centre))
