@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import hashlib
 import json
 import math
 import random
@@ -15,8 +16,7 @@ from torch import Tensor, nn
 
 from taut import nn as tnn
 from taut.certify import Certificate, CertificateError, LayerConstant, robustness, verify
-from taut.certify.certificates.certificate import _seal, _to_json
-from taut.certify.certificates.hashing import data_hash
+from taut.certify.program.encoding import canonical, data_hash
 from taut.errors import UserError
 
 
@@ -44,9 +44,8 @@ def certificate(request: pytest.FixtureRequest) -> Certificate:
     return robustness(network(), *samples(), norm=request.param)
 
 
-def test_a_true_certificate_is_verified_also_unfolded_and_in_other_batches(certificate: Certificate) -> None:
+def test_a_true_certificate_is_verified_also_unfolded(certificate: Certificate) -> None:
     verify(certificate, network(), *samples())
-    verify(certificate, network(), *samples(), batch_size=5)
 
 
 def test_the_file_keeps_every_bit(certificate: Certificate, tmp_path: Path) -> None:
@@ -122,16 +121,16 @@ def test_one_bit_of_a_weight(certificate: Certificate, layer: int, name: str) ->
     parameter = getattr(model[layer], name)
     with torch.no_grad():
         parameter.copy_(flip_last_bit(parameter, 1))
-    with pytest.raises(CertificateError, match="weights"):
+    with pytest.raises(CertificateError, match="the model is not that"):
         verify(certificate, model, *samples())
 
 
 def test_another_activation_or_dtype(certificate: Certificate) -> None:
     model = network()
     model[1] = nn.ReLU()
-    with pytest.raises(CertificateError, match="weights"):
+    with pytest.raises(CertificateError, match="the model is not that"):
         verify(certificate, model, *samples())
-    with pytest.raises(CertificateError, match="weights"):
+    with pytest.raises(CertificateError, match="the model is not that"):
         verify(certificate, network().double(), *samples())
 
 
@@ -160,7 +159,7 @@ def test_a_label(certificate: Certificate) -> None:
 
 def test_missing_samples(certificate: Certificate) -> None:
     inputs, labels = samples()
-    with pytest.raises(CertificateError, match="11 inputs"):
+    with pytest.raises(CertificateError, match="inputs"):
         verify(certificate, network(), inputs[:-1], labels[:-1])
 
 
@@ -244,7 +243,7 @@ def test_any_flipped_bit_of_the_file(certificate: Certificate, tmp_path: Path) -
             except CertificateError:
                 refused += 1
             else:  # the 17th digit of a number may change without changing the number
-                assert _to_json(loaded) == _to_json(certificate)
+                assert loaded.to_dict() == certificate.to_dict()
     assert refused > 270
 
 
@@ -254,7 +253,7 @@ def edited(certificate: Certificate, path: Path, **changes: Any) -> Path:
     content = json.loads(path.read_text())
     del content["sha256"]
     content |= changes
-    content["sha256"] = _seal(content)
+    content["sha256"] = hashlib.sha256(canonical(content)).hexdigest()
     path.write_text(json.dumps(content))
     return path
 
@@ -263,11 +262,11 @@ def edited(certificate: Certificate, path: Path, **changes: Any) -> Path:
     ("changes", "named"),
     [
         ({"format": "something"}, "not a certificate"),
-        ({"format_version": 2}, "format version 2"),
+        ({"format_version": 1}, "format version 1"),
         ({"norm": "l1"}, "l1"),
         ({"radius": [1.0]}, "different lengths"),
         ({"radius": ["x"] * 12}, "damaged"),
-        ({"layers": [{"name": "0"}]}, "kind"),
+        ({"layers": [{"name": "0"}]}, "bound"),
         ({"layers": 3}, "damaged"),
         ({"label": None}, "damaged"),
         ({"versions": []}, "damaged"),

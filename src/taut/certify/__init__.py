@@ -3,10 +3,14 @@
 from taut.certify.breakdown import Breakdown
 from taut.certify.certificates.certificate import Certificate, CertificateError, LayerConstant
 from taut.certify.certificates.verify import verify
+from taut.certify.estimates.estimate import Estimate, estimate
+from taut.certify.lowering.graph import lower
 from taut.certify.network.audit import Audit, AuditRow, audit
 from taut.certify.network.network import breakdown, lipschitz_bound
 from taut.certify.norms.convolution import conv_norm_bound
 from taut.certify.norms.spectral import linf_norm_bound, smallest_singular_value_bound, spectral_norm_bound
+from taut.certify.program.encoding import save_program
+from taut.certify.program.program import Program
 from taut.certify.samples.forward import Evaluation, evaluate
 from taut.certify.samples.interval import interval_bound
 from taut.certify.samples.robustness import robustness
@@ -17,16 +21,21 @@ __all__ = [
     "Breakdown",
     "Certificate",
     "CertificateError",
+    "Estimate",
     "Evaluation",
     "LayerConstant",
+    "Program",
     "audit",
     "breakdown",
     "conv_norm_bound",
+    "estimate",
     "evaluate",
     "interval_bound",
     "linf_norm_bound",
     "lipschitz_bound",
+    "lower",
     "robustness",
+    "save_program",
     "smallest_singular_value_bound",
     "spectral_norm_bound",
     "verify",

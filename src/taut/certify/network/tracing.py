@@ -1,4 +1,4 @@
-"""The torch.fx graph of a model, whose leaves are the modules that have a Lipschitz rule."""
+"""The torch.fx graph of a model, down to modules that are understood as a whole."""
 
 import operator
 from collections.abc import Callable, Iterator
@@ -45,9 +45,9 @@ class _Proxy(fx.Proxy):
 class _Tracer(fx.Tracer):
     """Whatever does not depend on the input is computed while tracing, so that the graph holds it as a constant."""
 
-    def __init__(self, norm: Norm) -> None:
+    def __init__(self, is_leaf: Callable[[nn.Module], bool]) -> None:
         super().__init__()
-        self.norm: Norm = norm
+        self.is_leaf = is_leaf
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Proxy(node, self)
@@ -59,7 +59,7 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if is_scaled_sequential(m):
             return False
-        return has_rule(m, self.norm) or super().is_leaf_module(m, module_qualified_name)
+        return self.is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if not any(isinstance(value, fx.Proxy) for value in (*args, *kwargs.values())):
@@ -77,12 +77,18 @@ def _scaled_chain(module: Any, x: Any) -> Any:
 
 
 def trace(model: nn.Module, norm: Norm) -> fx.GraphModule:
-    """Graph of the model. TypeError where its forward cannot be traced (control flow on data, several inputs)."""
+    """Graph of the model, whose leaves are the modules that have a Lipschitz rule; see `trace_to`."""
+    return trace_to(model, lambda module: has_rule(module, norm))
+
+
+def trace_to(model: nn.Module, is_leaf: Callable[[nn.Module], bool]) -> fx.GraphModule:
+    """Graph of the model down to leaves. TypeError where its forward cannot be traced (control flow on data, several
+    inputs)."""
     refuse_meta(model)
     root = _Root(model)
     try:
         with torch.no_grad(), nothing_random():
-            graph = _Tracer(norm).trace(root)
+            graph = _Tracer(is_leaf).trace(root)
     except Exception as error:  # tracing runs the model's own code, which can raise anything
         message = f"cannot trace the forward of {kind_of(model)}, so it has no Lipschitz rule: {error}"
         raise TypeError(message) from error

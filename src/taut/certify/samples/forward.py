@@ -1,57 +1,77 @@
-r"""Running rounding-error analysis of a float64 evaluation: at the sample, and at every point of a ball around it.
+r"""Running rounding-error analysis: at the sample, and at every point of a ball around it.
 
-Notation: x_l is the exact activation at the sample, X_l the computed one, x'_l and X'_l those at a perturbed input at
-distance <= rho; L_l the step's Lipschitz constant, P_l = L_1 ... L_l, W_l its matrix, N_l the norm of |W_l|, and
-g = gamma_{n+1} for a row of n products plus a bias (one u for a factor, zero for an exact step). With the rounding of
-one step at most g | |W_l| |X_l| + |b_l| | (any order of summation), and t_l the norm of that vector (for a layer of
-distances g is from `distances`, t_l the norm of its largest distances plus |b|, and N_l its Lipschitz constant),
+Notation: x is the exact value of a node at the sample, X the computed one (in float64), x' and X' those at a perturbed
+input at distance <= rho, X' in the arithmetic that is certified; L the constant of an operation, P the product of the
+constants along the path to it, m its magnitude, N its spread, g_0 and g its roundoff in float64 and in the certified
+arithmetic. With |f(X') computed - f(X') exact| <= g ||m(X')|| and ||m(X')|| <= ||m(X)|| + N ||X' - X||,
 
-    |X_{l+1} - x_{l+1}| <= e_{l+1} = L_l e_l + g t_l,
-    |x'_l - x_l| <= P_l rho,
-    |X'_l - X_l| <= e'_l + P_l rho + e_l,
-    |X'_{l+1} - x'_{l+1}| <= e'_{l+1} = L_l e'_l + g (t_l + N_l |X'_l - X_l|).
+    |X - x|   <= e,         e' = L e + g_0 ||m(X)||,
+    |X' - x'| <= A + B rho, A' = (L + g N) A + g (||m(X)|| + N e),  B' = (L + g N) B + g N P,
 
-So e'_l <= A_l + B_l rho, with A_0 = B_0 = 0 and
+as ||X' - X|| <= (A + B rho) + P rho + e. Sums of branches add e, A, B and P and round once; joins take the root of the
+sum of squares (linf: the largest) and do not round. A block runs the same recursion on its parts, from e = A = B = 0
+and P = 1, with N in the place of the parts' constants; its results e_in, A_in, B_in give
 
-    A_{l+1} = (L_l + g N_l) A_l + g (t_l + N_l e_l),      B_{l+1} = (L_l + g N_l) B_l + g N_l P_l.
+    e' = L e + e_in,        A' = (L + B_in) A + A_in + B_in e,      B' = (L + B_in) B + B_in P.
 
-B and P do not depend on the sample. Every quantity is >= 0 and each update is inflated by more than its own rounding;
-underflow is covered by 2^-960 per step. Source: Higham (2002), chapter 3, for the constants; the ball is ours.
+Underflow adds `tiny` for every rounding and entry. B, P do not depend on the sample. Every quantity is >= 0 and each
+update is inflated by more than its own rounding. Source: Higham (2002), chapter 3, for the constants; the ball is ours.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from taut.certify.breakdown import Norm, checked_norm
-from taut.certify.norms.spectral import ROW_SUMS, Proof, linf_norm_bound, prove_spectral_norm
-from taut.certify.rounding import add_up, gamma, gradual_underflow, inflate, mul_up, norm_up, sqrt_up
-from taut.certify.samples.distances import Distance
-from taut.certify.samples.learned import Learned
-from taut.certify.samples.steps import Affine, Exact, Factor, Step, steps_of
-
-LARGEST = 2.0**900
-"""Intermediate sums above it are taken for overflow: their samples are not certified."""
+from taut.certify.breakdown import Breakdown, Norm, chain, checked_norm
+from taut.certify.lowering.graph import lower
+from taut.certify.norms.spectral import Proof
+from taut.certify.program.blocks import Block
+from taut.certify.program.joins import SUMS
+from taut.certify.program.program import Node, Program, constant_along
+from taut.certify.rounding import (
+    add_up,
+    gradual_underflow,
+    inflate,
+    mul_up,
+    norm_up,
+    root_sum_squares_up,
+    sqrt_up,
+    sum_up,
+)
+from taut.certify.samples.arithmetic import FLOAT64, Arithmetic
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepBound:
-    """What the analysis needs to know of one step, in one norm."""
+class Cost:
+    """What the analysis knows of one node before it has seen a sample."""
 
-    proof: Proof
-    """L, and how it was proved."""
-    absolute: float
-    """N, bound of the norm of |W|."""
+    constant: float
+    """L; 0 for nodes of several inputs, which have none."""
+    spread: float
+    """N."""
     roundoff: float
+    """g_0."""
+    ball_roundoff: float
     """g."""
+    lost: float
+    """Underflow in float64."""
+    ball_lost: float
+    """Underflow in the certified arithmetic."""
+    growth: float
+    """P, of the result."""
+    slope: float
+    """B, of the result."""
+    inside: "Analysis | None" = None
+    """Of the parts of a block."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class State:
-    """The computed activations of a batch and the error bounds that go with them."""
+    """The computed values of a node for a batch, and the error bounds that go with them."""
 
     values: Float[Tensor, "batch *shape"]
     """X, computed in float64."""
@@ -59,75 +79,181 @@ class State:
     """e, at the sample itself."""
     ball_error: Float[Tensor, " batch"]
     """A: the part of the error in the ball that does not depend on its radius."""
-    ball_slope: float
-    """B: the error in the ball per unit of radius."""
-    growth: float
-    """P: Lipschitz constant from the input to here."""
-    reach: float
-    """Largest N_l (P_l + B_l) so far: what a unit of radius adds to an intermediate sum at most."""
 
 
-def step_bound(step: Step, norm: Norm) -> StepBound:
-    """Constants of a step, proven."""
-    if isinstance(step, Exact):
-        return StepBound(proof=Proof(bound=1.0, method="by construction"), absolute=1.0, roundoff=0.0)
-    if isinstance(step, Factor):
-        factor = abs(step.factor)
-        return StepBound(proof=Proof(bound=factor, method="factor"), absolute=factor, roundoff=gamma(1))
-    if isinstance(step, Distance):
-        constant = 1.0 if norm == "linf" else sqrt_up(float(len(step.weight)))
-        proof = Proof(bound=constant, method="by construction")
-        return StepBound(proof=proof, absolute=constant, roundoff=step.roundoff)
-    if isinstance(step, Learned):
-        return StepBound(proof=step.proof(norm), absolute=step.absolute, roundoff=step.roundoff)
-    roundoff = gamma(step.weight.shape[1] + 1)
-    if norm == "l2":  # for |W| the Frobenius norm is near enough, as it only multiplies roundings
-        absolute = float(norm_up(step.weight.reshape(-1)))
-        return StepBound(proof=prove_spectral_norm(step.weight), absolute=absolute, roundoff=roundoff)
-    bound = linf_norm_bound(step.weight)
-    return StepBound(proof=Proof(bound=bound, method=ROW_SUMS), absolute=bound, roundoff=roundoff)
+class Analysis:
+    """A program with its constants, ready for samples."""
+
+    def __init__(self, program: Program, bounds: Sequence[float | None], norm: Norm, arithmetic: Arithmetic) -> None:
+        self.program, self.arithmetic = program, arithmetic
+        self.norm: Norm = norm
+        paths = program.paths(bounds, norm)
+        self.growths = [constant_along(path) for path in paths]
+        self.costs: list[Cost] = []
+        self.slopes = [0.0]
+        self.reach = 0.0
+        """Largest N (P + B): what a unit of radius adds to an intermediate result at most."""
+        for place, node in enumerate(program.nodes, 1):
+            self._add(place, node, bounds[place - 1])
+
+    @property
+    def lipschitz_bound(self) -> float:
+        """Product of all constants, rounded up."""
+        return self.growths[-1]
+
+    def breakdown(self, bounds: Sequence[float | None], methods: Sequence[str]) -> Breakdown:
+        """The tree of the constants."""
+        path = self.program.paths(bounds, self.norm, methods)[-1]
+        return chain(tuple(part for _, part in path))
+
+    def _add(self, place: int, node: Node, bound: float | None) -> None:
+        shape = self.program.shape(node.inputs[0])
+        before = [self.growths[source] for source in node.inputs]
+        slopes = [self.slopes[source] for source in node.inputs]
+        moved = sum_up(map(add_up, before, slopes))
+        if bound is None:
+            roundings = 1 if isinstance(node.operation, SUMS) else 0
+            g = self.arithmetic.roundoff(roundings)
+            combine = sum_up if roundings else self._joined
+            slope = add_up(combine(slopes), mul_up(g, moved) if roundings else 0.0)
+            spread, constant, inside = 1.0, 0.0, None
+        elif isinstance(node.operation, Block):
+            roundings, constant, inside = 0, bound, self._inside(node.operation)
+            spread, g = inside.reach, 0.0
+            factor = add_up(bound, inside.slopes[-1])
+            slope = add_up(mul_up(factor, slopes[0]), mul_up(inside.slopes[-1], before[0]))
+        else:
+            roundings, constant, inside = node.operation.roundings(shape), bound, None
+            spread = node.operation.spread(self.norm, shape) if roundings else 0.0
+            g = self.arithmetic.roundoff(roundings)
+            slope = add_up(mul_up(bound, slopes[0]), mul_up(mul_up(g, spread), moved) if roundings else 0.0)
+        if roundings or inside:
+            self.reach = max(self.reach, mul_up(spread, moved))
+        entries = math.prod(node.shape)
+        room = (sqrt_up(float(entries)) if self.norm == "l2" else 1.0) * roundings * 2.0
+        self.slopes.append(slope)
+        self.costs.append(
+            Cost(
+                constant=constant,
+                spread=spread,
+                roundoff=FLOAT64.roundoff(roundings),
+                ball_roundoff=g,
+                lost=FLOAT64.tiny * room,
+                ball_lost=self.arithmetic.tiny * room,
+                growth=self.growths[place],
+                slope=slope,
+                inside=inside,
+            )
+        )
+
+    def _inside(self, block: Block) -> "Analysis":
+        parts = block.parts
+        shapes = [parts.shape(node.inputs[0]) for node in parts.nodes]
+        spreads = [
+            None
+            if node.joins
+            else node.operation.spread(self.norm, shape)
+            if node.operation.roundings(shape)
+            else node.operation.proof(self.norm, shape).bound
+            for node, shape in zip(parts.nodes, shapes, strict=True)
+        ]
+        return Analysis(parts, spreads, self.norm, self.arithmetic)
+
+    def _joined(self, values: Sequence[float]) -> float:
+        return root_sum_squares_up(values) if self.norm == "l2" else max(values)
+
+    def states(self, x: Float[Tensor, "batch *shape"], places: Collection[int]) -> dict[int, State]:
+        """States of a batch at the given places."""
+        zero = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        start = State(values=x, error=zero, ball_error=zero)
+        kept = {0: start} if 0 in places else {}
+
+        def step(place: int, node: Node, states: list[State]) -> State:
+            state = self._step(place, node, states)
+            if place in places:
+                kept[place] = state
+            return state
+
+        self.program.run(start, step)
+        return kept
+
+    def output(self, x: Float[Tensor, "batch *shape"]) -> State:
+        """State of the output."""
+        last = len(self.program.nodes)
+        return self.states(x, {last})[last]
+
+    def _step(self, place: int, node: Node, states: list[State]) -> State:
+        cost = self.costs[place - 1]
+        if node.joins:
+            return self._several(node, cost, states)
+        state = states[0]
+        if cost.inside is not None:
+            return self._block(cost, cost.inside, state)
+        values = node.operation(state.values)
+        if cost.roundoff == 0.0:
+            error, ball = inflate(cost.constant * state.error), inflate(cost.constant * state.ball_error)
+            if cost.constant == 1.0:
+                error, ball = state.error, state.ball_error
+            return State(values=values, error=error, ball_error=ball)
+        size = sample_norms(node.operation.magnitude(state.values), self.norm)
+        error = inflate(cost.constant * state.error + cost.roundoff * size + cost.lost)
+        factor = add_up(cost.constant, mul_up(cost.ball_roundoff, cost.spread))
+        away = inflate(size + cost.spread * state.error)
+        ball = inflate(factor * state.ball_error + cost.ball_roundoff * away + cost.ball_lost)
+        local = inflate(size + cost.spread * (state.error + state.ball_error))
+        return self._proven(values, error, ball, local)
+
+    def _several(self, node: Node, cost: Cost, states: list[State]) -> State:
+        values = node.operation(*(state.values for state in states))
+        errors, balls = (torch.stack([getattr(s, name) for s in states]) for name in ("error", "ball_error"))
+        if not isinstance(node.operation, SUMS):
+            join = (lambda e: norm_up(e.T)) if self.norm == "l2" else (lambda e: e.amax(0))
+            return State(values=values, error=join(errors), ball_error=join(balls))
+        error, ball = inflate(errors.sum(0)), inflate(balls.sum(0))
+        size = sample_norms(inflate(states[0].values.abs() + states[1].values.abs()), self.norm)
+        local = inflate(size + error + ball)
+        return self._proven(
+            values,
+            inflate(error + cost.roundoff * size + cost.lost),
+            inflate(ball + cost.ball_roundoff * local + cost.ball_lost),
+            local,
+        )
+
+    def _block(self, cost: Cost, inside: "Analysis", state: State) -> State:
+        parts = inside.output(state.values)
+        slope = inside.slopes[-1]
+        error = inflate(cost.constant * state.error + parts.error)
+        ball = inflate(add_up(cost.constant, slope) * state.ball_error + parts.ball_error + slope * state.error)
+        local = inflate(cost.spread * (state.error + state.ball_error))
+        return self._proven(parts.values, error, ball, local)
+
+    def _proven(self, values: Tensor, error: Tensor, ball: Tensor, local: Tensor) -> State:
+        """Infinite errors where an intermediate result is NaN or might overflow."""
+        proven = local <= self.arithmetic.largest
+        return State(
+            values=values,
+            error=torch.where(proven, error, math.inf),
+            ball_error=torch.where(proven, ball, math.inf),
+        )
 
 
-def start(inputs: Float[Tensor, "batch *shape"]) -> State:
-    """The input, exact in float64."""
-    zero = torch.zeros(len(inputs), dtype=torch.float64, device="cpu")
-    values = inputs.detach().cpu().to(torch.float64)
-    return State(values=values, error=zero, ball_error=zero, ball_slope=0.0, growth=1.0, reach=0.0)
-
-
-def advance(state: State, step: Step, bound: StepBound, norm: Norm) -> State:
-    """One step of the recursion in the module's docstring."""
-    values = step(state.values)
-    if isinstance(step, Exact):
-        return replace(state, values=values)
-    L, N, g = bound.proof.bound, bound.absolute, bound.roundoff
-    magnitude = sample_norms(row_sums(step, state.values), norm)
-    ball_factor = add_up(L, mul_up(g, N))
-    local = inflate(magnitude + N * (state.error + state.ball_error))
-    proven = local <= LARGEST  # neither NaN nor near overflow
-    error = inflate(L * state.error + g * magnitude)
-    ball_error = inflate(ball_factor * state.ball_error + g * inflate(magnitude + N * state.error))
-    return State(
-        values=values,
-        error=torch.where(proven, error, math.inf),
-        ball_error=torch.where(proven, ball_error, math.inf),
-        ball_slope=add_up(mul_up(ball_factor, state.ball_slope), mul_up(mul_up(g, N), state.growth)),
-        growth=mul_up(L, state.growth),
-        reach=max(state.reach, mul_up(N, add_up(state.growth, state.ball_slope))),
-    )
-
-
-def row_sums(
-    step: Affine | Distance | Factor | Learned, values: Float[Tensor, "batch *shape"]
-) -> Float[Tensor, "batch *result"]:
-    """|W| |X| + |b| of an affine step, |c| |X| of a factor, largest distance + |b| of a distance, rounded up."""
-    if isinstance(step, Distance | Learned):
-        return step.magnitude(values)
-    if isinstance(step, Factor):
-        return inflate(values.abs() * abs(step.factor))
-    bias = None if step.bias is None else step.bias.abs()
-    sums = nn.functional.linear(values.abs(), step.weight.abs(), bias)
-    return inflate(sums * (1.0 + 2.0 * gamma(step.weight.shape[1] + 2)))
+def prove(program: Program, norm: Norm) -> tuple[Proof | None, ...]:
+    """Constant of every node, None for those of several inputs; one operation that is used twice is proven once."""
+    known: dict[tuple[int, tuple[int, ...]], Proof] = {}
+    proofs: list[Proof | None] = []
+    for node in program.nodes:
+        if node.joins:
+            proofs.append(None)
+            continue
+        shape = program.shape(node.inputs[0])
+        key = id(node.operation), shape
+        if key not in known:
+            try:
+                known[key] = node.operation.proof(norm, shape)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"module {node.name!r} ({node.kind}): {error}") from error
+        proofs.append(known[key])
+    return tuple(proofs)
 
 
 def sample_norms(values: Float[Tensor, "batch *shape"], norm: Norm) -> Float[Tensor, " batch"]:
@@ -149,12 +275,12 @@ class Evaluation:
 @gradual_underflow()
 @torch.no_grad()
 def evaluate(model: nn.Module, inputs: Float[Tensor, "batch *shape"], *, norm: str = "l2") -> Evaluation:
-    r"""Float64 output of a sequential network, with a proven bound of its distance in `norm` from real arithmetic.
+    r"""Float64 output of a network, with a proven bound of its distance in `norm` from real arithmetic.
 
     The exact network has the weights as they are stored, parametrizations applied once. The bound holds for any order
     of summation; it is some 1e-10 for a 1-Lipschitz network of width 1024, about a thousand times the actual error.
 
-    Raises TypeError that names a module which is no step of a sequential network (see `steps_of`), ValueError for
+    Raises TypeError that names a module or function which cannot be certified (see `robustness`), ValueError for
     another norm.
 
     >>> import torch
@@ -163,7 +289,8 @@ def evaluate(model: nn.Module, inputs: Float[Tensor, "batch *shape"], *, norm: s
     True
     """
     checked = checked_norm(norm)
-    state = start(inputs)
-    for step in steps_of(model):
-        state = advance(state, step, step_bound(step, checked), checked)
+    program = lower(model, tuple(inputs.shape[1:]))
+    bounds = [None if proof is None else proof.bound for proof in prove(program, checked)]
+    analysis = Analysis(program, bounds, checked, FLOAT64)
+    state = analysis.output(inputs.detach().cpu().to(torch.float64))
     return Evaluation(logits=state.values, error_bound=state.error)

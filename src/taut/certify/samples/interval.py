@@ -1,19 +1,29 @@
-r"""Interval bounds: a box that contains the outputs of a sequential network for all inputs in a box.
+r"""Interval bounds: a box that contains the outputs of a network for all inputs in a box.
 
-Every step is bounded by its monotone parts in float64 and then widened by its own rounding error: gamma_{2n+2} (|W|
-|X| + |b|) for an affine step, with X the larger end of each interval, and that of `distances` for a layer of distances.
+Every operation is bounded by its monotone parts in float64 and then widened by its own rounding error: gamma_{2k} m(X)
+with X the larger end of each interval, for products and sums of k terms. Operations that are neither monotone entry by
+entry nor affine are bounded around the value in the middle by their constant in linf.
 """
+
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from taut.certify.lowering import graph
 from taut.certify.norms.gram import exact_float64
+from taut.certify.program.affine import BatchNorm, Linear, Multiply, Scale
+from taut.certify.program.blocks import Block
+from taut.certify.program.convolution import Conv, ConvTranspose
+from taut.certify.program.distances import Distance
+from taut.certify.program.entries import Abs, Negate, Smooth
+from taut.certify.program.joins import Add, Subtract
+from taut.certify.program.learned import Fold, Learned
+from taut.certify.program.operation import Operation, Stored
+from taut.certify.program.pools import L2Norm, L2Pool
+from taut.certify.program.program import Node
 from taut.certify.rounding import gamma, gradual_underflow, inflate
-from taut.certify.samples.distances import Distance
-from taut.certify.samples.forward import row_sums
-from taut.certify.samples.learned import Learned
-from taut.certify.samples.steps import Affine, Exact, Factor, Step, steps_of
 from taut.functional.linf_distance import blocks
 
 Box = tuple[Tensor, Tensor]
@@ -27,9 +37,8 @@ def interval_bound(
     r"""Proven (lower, upper) bounds of every output over the box lower <= x <= upper, entry by entry (linf).
 
     For the network in real arithmetic with the weights as they are stored; in float64, rounded outward. The model is as
-    in `robustness`: Linear, layers of distances, sorts, ReLU, Abs, Flatten, factors, in Sequentials, folded or not.
-    Each entry is bounded by itself, so that the boxes of deep networks of products are wide; through layers of
-    distances they grow by no more than the box of the input.
+    in `robustness`. Each entry is bounded by itself, so that the boxes of deep networks of products are wide; through
+    layers of distances they grow by no more than the box of the input.
 
     Errors: TypeError that names a module without a rule; ValueError for boxes that are empty, not finite, or of
     different shapes. Source: Gowal et al. (2018).
@@ -47,67 +56,96 @@ def interval_bound(
     box = exact_float64(lower), exact_float64(upper)
     if bool((box[0] > box[1]).any()):
         raise ValueError(f"lower must not be above upper, got {float((box[0] - box[1]).max())} above")
-    for step in steps_of(model):
-        box = _through(step, box)
-    return box
+    program = graph.lower(model, tuple(lower.shape[1:]))
+    return program.run(box, _through)  # type: ignore[no-any-return]
 
 
-def _through(step: Step, box: Box) -> Box:
-    if isinstance(step, Exact):
-        return _exact(step, box)
-    if isinstance(step, Factor):
-        ends = step(box[0]), step(box[1])
-        return _widened((torch.minimum(*ends), torch.maximum(*ends)), gamma(1) * row_sums(step, _largest(box)))
-    if isinstance(step, Affine):
-        return _affine(step, box)
-    if isinstance(step, Learned):
-        return _learned(step, box)
-    return _distance(step, box)
+def _through(place: int, node: Node, boxes: list[Box]) -> Box:
+    operation = node.operation
+    if node.joins:
+        return _joined(operation, boxes)
+    box = boxes[0]
+    if isinstance(operation, Block):
+        return operation.parts.run(box, _through)  # type: ignore[no-any-return]
+    if isinstance(operation, Linear | Conv | ConvTranspose):
+        return _affine(operation, box)
+    if isinstance(operation, Distance):
+        return _distance(operation, box)
+    if isinstance(operation, Learned | Smooth | L2Norm | L2Pool):
+        return _around(operation, box)
+    if isinstance(operation, Abs):
+        nearest = torch.maximum(box[0], -box[1]).clamp(min=0.0)
+        return nearest, _largest(box)
+    return _monotone(operation, box)
 
 
-def _exact(step: Exact, box: Box) -> Box:
-    """Sorts, ReLU and rearrangements are monotone in every entry; the absolute value is not."""
-    if step.function is not torch.abs:
-        return step(box[0]), step(box[1])
-    nearest = torch.maximum(box[0], -box[1]).clamp(min=0.0)
-    return nearest, _largest(box)
+def _joined(operation: Operation, boxes: list[Box]) -> Box:
+    lows, highs = zip(*boxes, strict=True)
+    if isinstance(operation, Subtract):
+        ends = lows[0] - highs[1], highs[0] - lows[1]
+    else:
+        ends = operation(*lows), operation(*highs)
+    if not isinstance(operation, Add | Subtract):
+        return ends
+    return _widened(ends, gamma(1) * (_largest(boxes[0]) + _largest(boxes[1])))
 
 
-def _learned(step: Learned, box: Box) -> Box:
-    """Around the value in the middle: the constant in linf times half a side, its own or for pairs the widest."""
+def _monotone(operation: Operation, box: Box) -> Box:
+    """Sorts, ReLU, sums and rearrangements rise in every entry; factors, negation and batch norm rise or fall."""
+    ends = operation(box[0]), operation(box[1])
+    if isinstance(operation, Scale | Multiply | Negate | BatchNorm):
+        ends = torch.minimum(*ends), torch.maximum(*ends)
+    roundings = operation.roundings(tuple(box[0].shape[1:]))
+    if not roundings:
+        return ends
+    return _widened(ends, gamma(2 * roundings) * operation.magnitude(_largest(box)))
+
+
+def _around(operation: Operation, box: Box) -> Box:
+    """Around the value in the middle: the constant in linf times half a side, its own or, where entries meet, the
+    widest."""
     low, high = box
     middle = low + (high - low) / 2
     reach = inflate(torch.maximum(high - middle, middle - low))
-    if step.formula == "fold":
-        reach = reach.flatten(1).amax(1).view(-1, *[1] * (low.ndim - 1))
-    value, spread = step(middle), inflate(step.proof("linf").bound * reach)
-    rounding = step.roundoff * step.magnitude(middle) + gamma(1) * (value.abs() + spread)
+    shape = tuple(low.shape[1:])
+    value, constant = operation(middle), operation.proof("linf", shape).bound
+    if isinstance(operation, Fold | L2Norm | L2Pool):
+        reach = reach.flatten(1).amax(1).view(-1, *[1] * (value.ndim - 1))
+    spread = inflate(constant * reach)
+    rounding = gamma(operation.roundings(shape)) * operation.magnitude(middle) + gamma(1) * (value.abs() + spread)
     return _widened((value - spread, value + spread), rounding)
 
 
-def _affine(step: Affine, box: Box) -> Box:
-    step(box[0][:0])  # checks the sizes
+def _affine(operation: Linear | Conv | ConvTranspose, box: Box) -> Box:
     low, high = box
-    positive, negative = step.weight.clamp(min=0.0), step.weight.clamp(max=0.0)
-    bias = 0.0 if step.bias is None else step.bias
-    ends = low @ positive.T + high @ negative.T + bias, high @ positive.T + low @ negative.T + bias
-    return _widened(ends, gamma(2 * step.weight.shape[1] + 2) * row_sums(step, _largest(box)))
+    weight = operation.weight.exact
+    positive, negative = (_with(operation, part) for part in (weight.clamp(min=0.0), weight.clamp(max=0.0)))
+    middle = operation(torch.zeros_like(low[:1]))  # the bias
+    ends = positive(low) + negative(high) + middle, positive(high) + negative(low) + middle
+    roundings = operation.roundings(tuple(low.shape[1:]))
+    return _widened(ends, gamma(2 * roundings) * operation.magnitude(_largest(box)))
+
+
+def _with(operation: Linear | Conv | ConvTranspose, weight: Tensor) -> Operation:
+    """The operation with another weight, and without bias."""
+    return replace(operation, weight=Stored(kept=operation.weight.kept, exact=weight), bias=None)
 
 
 def _distance(step: Distance, box: Box) -> Box:
     """The farthest and the nearest point of each interval; sums of sorted distances are monotone in each of them."""
-    step(box[0][:0])  # checks the sizes
-    shape = (*box[0].shape[:-1], len(step.weight))
-    low, high = (end.reshape(-1, step.weight.shape[1]) for end in box)
+    weight = step.weight.exact
+    shape = (*box[0].shape[:-1], len(weight))
+    low, high = (end.reshape(-1, weight.shape[1]) for end in box)
     ends = low.new_empty(len(low), shape[-1]), low.new_empty(len(low), shape[-1])
-    for rows, outputs in blocks(low, step.weight):
-        below = low[rows, None] - step.weight[outputs]
-        above = step.weight[outputs] - high[rows, None]
+    for rows, outputs in blocks(low, weight):
+        below = low[rows, None] - weight[outputs]
+        above = weight[outputs] - high[rows, None]
         ends[0][rows, outputs] = _reduced(step, torch.maximum(below, above).clamp_(min=0.0))
         ends[1][rows, outputs] = _reduced(step, torch.maximum(-below, -above))
     farthest = torch.maximum(step.magnitude(box[0]), step.magnitude(box[1]))
-    bias = 0.0 if step.bias is None else step.bias
-    return _widened((ends[0].reshape(shape) + bias, ends[1].reshape(shape) + bias), step.roundoff * farthest)
+    bias = 0.0 if step.bias is None else step.bias.exact
+    rounding = gamma(step.roundings(())) * farthest
+    return _widened((ends[0].reshape(shape) + bias, ends[1].reshape(shape) + bias), rounding)
 
 
 def _reduced(step: Distance, sizes: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ class Exponential:
 
     skew: nn.Conv2d
     terms: int
+    out_channels: int
 
 
 class _Formula(nn.Module):
@@ -64,7 +65,7 @@ def recognise_exponential(module: nn.Module) -> Exponential | None:
             if other <= width and (bias is None or len(bias) == after):
                 made = plain_exponential(skew, bias, in_channels=before, out_channels=after, terms=terms)
                 if same_nodes(module, made):
-                    return Exponential(skew=skew, terms=terms)
+                    return Exponential(skew=skew, terms=terms, out_channels=after)
     return None
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from torch import nn
 
-from taut import data
+from taut import certify, data
 from taut import nn as tnn
-from taut.certify.samples.steps import steps_of
 from taut.data import Dataset, fingerprint
 from taut.errors import UsageError
 from taut.files import write_json, write_tensors
@@ -67,7 +66,7 @@ def _prepare(config: Config, dataset: Dataset, fabric: Fabric) -> nn.Module:
     check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
     try:
-        steps_of(tnn.fold(model))
+        certify.lower(tnn.fold(model), dataset.problem.shape)
     except TypeError as error:
         raise UsageError(f"the network could be trained but not certified: {error}") from error
     return model
