@@ -108,7 +108,7 @@ def truncated_exponential_at_most(terms: int, norm: float, stated: float) -> boo
     square = [Fraction(0)] * terms
     for i in range(terms):
         for j in range(i % 2, terms, 2):  # i + j even; the sign is that of i^i (-i)^j
-            sign = (-1) ** ((i - j) // 2)
+            sign = (-1) ** (abs(i - j) // 2)
             square[(i + j) // 2] += Fraction(sign, math.factorial(i) * math.factorial(j))
     top, degree = Fraction(math.nextafter(norm, math.inf)) ** 2, terms - 1
     top = Fraction(-((-top * 2**60) // 1), 2**60)

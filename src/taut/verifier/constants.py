@@ -130,7 +130,7 @@ def residual_at_most(node: Node, stated: float) -> bool:
 
 
 def _diagonals(node: Node, inner: Array, outer: Array) -> list[Array]:
-    """Proposals for D: the least squares of G_1 = F_1^T D; without a shortcut, |g| / |f| and its refinements."""
+    """Proposals for D: the least squares of G_1 = F_1^T D; without a shortcut, see `_balanced`, |g| / |f|, and 1."""
     transposed = kernels.adjoint(inner)
     hidden = tuple(i for i in range(inner.ndim) if i != 1)
     with np.errstate(all="ignore"):
@@ -140,10 +140,20 @@ def _diagonals(node: Node, inner: Array, outer: Array) -> list[Array]:
             f = np.square(transposed[:kept]).sum(axis=hidden)
             found = [(transposed[:kept] * outer[:kept]).sum(axis=hidden) / f]
         else:
-            root = np.sqrt(np.maximum(0, 1 - f * g))
-            found = [np.sqrt(g / f), (1 + root) / f, (1 - root) / f]
+            found = [_balanced(transposed, outer), np.sqrt(g / f), np.ones_like(f)]
     usable = [np.where(np.isfinite(d) & (d > 0), d, np.nan) for d in found]
     return [np.nan_to_num(d, nan=float(np.nanmin(d, initial=1.0))) for d in usable]
+
+
+def _balanced(transposed: Array, outer: Array) -> Array:
+    """D for which the columns of (G; F^T D) D^-1/2 are orthogonal, if there is one: D_i D_j = -<g_i, g_j> / <f_i, f_j>,
+    in the least squares of the logarithms."""
+    f, g = (np.moveaxis(k, 1, -1).reshape(-1, k.shape[1]) for k in (transposed, outer))
+    f, g = f.T @ f, g.T @ g
+    weights = np.abs(f * g) * (f * g < 0)
+    goals = np.where(weights > 0, np.log(np.abs(g / f)), 0.0)
+    system = weights + np.diag(weights.sum(axis=1) + 1e-12 * weights.max(initial=1e-300))
+    return np.exp(np.linalg.solve(system, (weights * goals).sum(axis=1)))
 
 
 def _theorem(

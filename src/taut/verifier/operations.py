@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -287,8 +288,8 @@ def pool_spread(node: Node, norm: str) -> float:
     if node.op == "l2_pool":
         return root_up(float(windows.overlap(node) if norm == "l2" else taps))
     top = count if node.op == "sum" else taps * (windows.overlap(node) if norm == "l2" else taps)
-    entries = float(count if node.op == "sum" and norm == "linf" else 0) or root_up(float(top))
-    return entries / node["divisor"] * (1 + 2.0**-51)
+    top = top * top if node.op == "sum" and norm == "linf" else top
+    return root_up(Fraction(top) / Fraction(node["divisor"]) ** 2)
 
 
 def distance_spread(node: Node, norm: str) -> float:

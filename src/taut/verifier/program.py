@@ -84,8 +84,8 @@ def read_program(
             if value is not None:
                 node.tensors[key] = value
         nodes.append(node)
+    need(nodes, "the program has no input")
     need(not unused, f"the network file has tensors that no node uses, the first {next(iter(unused), '')!r}")
-    need(len(nodes) > 1, "the program has no operation")
     for key, value in tensors.items():
         need(np.isfinite(value).all(), f"tensor {key!r} has a value that is no finite number")
     return nodes
