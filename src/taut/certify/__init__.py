@@ -2,6 +2,7 @@
 
 from taut.certify.breakdown import Breakdown
 from taut.certify.certificates.certificate import Certificate, CertificateError, LayerConstant
+from taut.certify.certificates.samples_file import save_samples
 from taut.certify.certificates.verify import verify
 from taut.certify.estimates.estimate import Estimate, estimate
 from taut.certify.lowering.graph import lower
@@ -36,6 +37,7 @@ __all__ = [
     "lower",
     "robustness",
     "save_program",
+    "save_samples",
     "smallest_singular_value_bound",
     "spectral_norm_bound",
     "verify",

@@ -17,9 +17,14 @@ class Options:
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of a finished run."""
     out: Path | None = None
-    """File to write; certificate.json in the run folder when absent."""
+    """File to write; certificate.json in the run folder when absent. The network and the samples are written beside
+    it, so that `taut verify` needs nothing else."""
     norm: Literal["l2", "linf"] | None = None
     """Norm of the radii; that of the run when absent."""
+    top_k: int = 1
+    """Certify that the label is among so many largest classes."""
+    arithmetic: Literal["float64", "real", "float32-accumulate64", "float32", "tf32", "bfloat16"] = "float64"
+    """Arithmetic of the network that is certified."""
     data_root: Path | None = None
     """Folder of the data files; that of the training run when absent."""
 
@@ -29,19 +34,16 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, arguments, prog="taut certify")
     from dataclasses import replace
 
-    from taut.errors import UserError
     from taut.tasks.classification import load_run
-    from taut.tasks.classification.measure import certified
+    from taut.tasks.classification.measure import certified, save_certificate
     from taut.tasks.classification.outcome import accuracies
     from taut.tasks.classification.table import print_result
 
     run = load_run(options.run, data_root=options.data_root)
     config = run.config.evaluation if options.norm is None else replace(run.config.evaluation, norm=options.norm)
-    certificate = certified(run.model, run.dataset.test, norm=config.norm)
-    path = options.out or run.folder.certificate
-    try:
-        certificate.save(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    certificate = certified(
+        run.model, run.dataset.test, norm=config.norm, k=options.top_k, arithmetic=options.arithmetic
+    )
+    written = save_certificate(certificate, run.model, run.dataset.test, options.out or run.folder.certificate)
     figures = {"samples": len(run.dataset.test), **accuracies(config, certificate, None)}
-    print_result(figures, title=f"{run.dataset.name}: {len(run.dataset.test)} held-out samples", written=[path])
+    print_result(figures, title=f"{run.dataset.name}: {len(run.dataset.test)} held-out samples", written=written)

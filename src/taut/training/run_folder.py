@@ -59,6 +59,16 @@ class RunFolder:
         """Certificate of robustness on the held-out split."""
         return self.path / "certificate.json"
 
+    @property
+    def network(self) -> Path:
+        """What the certificate is about: the network as a list of plain operations, with its weights."""
+        return self.path / "network.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        """What the certificate is about: inputs and labels of the held-out split."""
+        return self.path / "samples.npz"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:

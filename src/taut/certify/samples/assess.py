@@ -15,7 +15,8 @@ from taut.certify.program.program import Program
 from taut.certify.rounding import gradual_underflow, mul_up
 from taut.certify.samples.arithmetic import Arithmetic, arithmetic_of, refuse_unfit
 from taut.certify.samples.claims import Examiner, Question
-from taut.certify.samples.forward import Analysis, prove
+from taut.certify.samples.forward import Analysis, prove, sample_norms
+from taut.nn import fold
 
 SLACK = 2.0**-26
 """What a certificate gives away, relative to what was proven here, so that another machine can prove it too."""
@@ -100,6 +101,8 @@ def assess(
     with plain_float64():
         program = model if isinstance(model, Program) else lower(model, tuple(inputs.shape[1:]))
         prepared = prepare(program, checked, arithmetic_of(arithmetic))
+        if not isinstance(model, Program):
+            check_program(model, prepared.analysis, inputs[:4])
         moved = Analysis(program.to(device), prepared.bounds, checked, prepared.arithmetic)
         examiner = Examiner(moved, question or Question())
         labels = labels.detach().cpu().to(torch.int64)
@@ -131,6 +134,23 @@ def _assess_batch(examiner: Examiner, x: Tensor, labels: Tensor) -> dict[str, Te
         "doubt": 2.0 * found.moves.errors.amax(dim=1),
         **{name: torch.where(finite, value, 0.0) for name, value in radius.items()},
     }
+
+
+def check_program(model: nn.Module, analysis: Analysis, inputs: Float[Tensor, "few *shape"]) -> None:
+    """RuntimeError where the program computes something else than the model itself, in float64, beyond rounding.
+
+    Both are made from the same weights by different code; nothing in the proof needs this check.
+    """
+    x = inputs.detach().cpu().to(torch.float64)
+    state = analysis.output(x)
+    run = fold(model).cpu().double()(x).reshape(state.values.shape)
+    away = sample_norms(run - state.values, analysis.norm)
+    wrong = (away > 2.0 * state.error) & torch.isfinite(state.error)
+    if bool(wrong.any()):
+        raise RuntimeError(
+            f"the network as it is certified and as torch runs it differ by {float(away[wrong][0]):.3g}, beyond "
+            "rounding: this is an error in taut, please report it"
+        )
 
 
 @contextmanager

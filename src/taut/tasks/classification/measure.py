@@ -12,17 +12,37 @@ from taut.errors import UserError
 from taut.files import write_tensors
 from taut.tasks.classification.config import EvaluationConfig
 from taut.training.progress import progress
+from taut.training.run_folder import RunFolder
 
 
-def certified(model: nn.Module, split: Split, *, norm: str, quiet: bool = False) -> certify.Certificate:
-    """Certificate of every sample of `split`."""
+def certified(
+    model: nn.Module, split: Split, *, norm: str, k: int = 1, arithmetic: str = "float64", quiet: bool = False
+) -> certify.Certificate:
+    """Certificate of every sample of `split`: of its class, or that it is among the `k` largest."""
     with progress("certifying", len(split), show=not quiet) as reporter:
         try:
             return certify.robustness(
-                model, split.inputs, split.labels, norm=norm, progress=lambda done, _: reporter.advance(done)
+                model,
+                split.inputs,
+                split.labels,
+                norm=norm,
+                claim="class" if k == 1 else "top_k",
+                k=k,
+                arithmetic=arithmetic,
+                progress=lambda done, _: reporter.advance(done),
             )
         except (TypeError, ValueError) as error:
             raise UserError(f"cannot certify this network: {' '.join(str(error).split())}") from error
+
+
+def save_certificate(certificate: certify.Certificate, model: nn.Module, split: Split, path: Path) -> list[Path]:
+    """Write the certificate, and beside it what it is about: everything that `taut verify` needs."""
+    beside = RunFolder(path.parent)
+    program = certify.lower(model, tuple(split.inputs.shape[1:]))
+    certify.save_program(program, beside.network)
+    certify.save_samples(split.inputs, split.labels, beside.samples)
+    certificate.save(path)
+    return [path, beside.network, beside.samples]
 
 
 def attacked(

@@ -121,7 +121,7 @@ def conclude(
         tensors |= outcome.attack_tensors(config.evaluation, certificate, attack)
         measure.check_consistent(certificate, attack, dataset.test, folder.path)
 
-    certificate.save(folder.certificate)
+    measure.save_certificate(certificate, plain, dataset.test, folder.certificate)
     write_tensors(folder.evaluation, tensors)
     figures = outcome.result(
         config,
@@ -134,7 +134,7 @@ def conclude(
         seconds=seconds,
     )
     write_json(folder.result, figures)
-    written = [folder.result, folder.certificate, folder.folded, report(folder)]
+    written = [folder.result, folder.certificate, folder.network, folder.samples, folder.folded, report(folder)]
     print_result(figures, title=title(dataset), written=written)
 
 
