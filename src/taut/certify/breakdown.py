@@ -9,7 +9,7 @@ from taut.certify.rounding import product_up, root_sum_squares_up, sum_up
 Norm = Literal["l2", "linf"]
 """The norms in which every constant of this package is proven."""
 
-Kind = Literal["layer", "product", "sum", "join"]
+Kind = Literal["layer", "product", "sum", "join", "least"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,8 @@ class Breakdown:
     name: str
     """Path of the module, or name of the operation."""
     kind: Kind
-    """"layer" (a leaf), "product" along a chain, "sum" at an addition, "join" at a concatenation or maximum."""
+    """"layer" (a leaf), "product" along a chain, "sum" at an addition, "join" at a concatenation or maximum,
+    "least" of several proofs of one constant."""
     rule: str
     """For a leaf: its type and how its constant was proved; for others: what is done with the children."""
     bound: float
@@ -72,6 +73,11 @@ def apart(name: str, parts: tuple[Breakdown, ...]) -> Breakdown:
     """Branches side by side that start from pieces without a common entry: the largest constant, in both norms."""
     bound = max(part.bound for part in parts)
     return Breakdown(name=name, kind="join", rule=f"{name} of separate pieces: maximum", bound=bound, children=parts)
+
+
+def least(rule: str, proofs: tuple[Breakdown, ...]) -> Breakdown:
+    """Several proofs of the constant of one and the same map: the smallest."""
+    return Breakdown(name="", kind="least", rule=rule, bound=min(proof.bound for proof in proofs), children=proofs)
 
 
 def checked_norm(norm: str) -> Norm:
