@@ -36,8 +36,8 @@ _HOPELESS, _FEW = 1.6, 64
 """A proof whose estimate exceeds the peak by so much is tried after the search, if at all; channels for an estimate."""
 
 _WORK, _LEAST, _MOST = 2e10, 44.0, 4e11
-"""Floating-point operations that the search over frequencies may cost: some half a second, but always enough for 44
-frequencies, unless that costs more than the last number: then only the reshaped kernel is bounded."""
+"""What the search over frequencies may cost, in the units of `Spectrum.cost`: some half a second, but always enough for
+44 frequencies, unless that costs more than the last number: then only the reshaped kernel is bounded."""
 
 
 def conv_norm_bound(
@@ -165,7 +165,7 @@ def _proof(square: float, method: str) -> Proof:
 
 
 def _least_price(kernel: Float[Tensor, "groups o i *taps"]) -> float:
-    """Operations that the taps of the Gram operator and a few frequencies cost at least."""
+    """What the taps of the Gram operator and a few frequencies cost at least."""
     groups, outputs, inputs = kernel.shape[:3]
     pairs = math.prod(n * n for n in kernel.shape[3:])
     smaller = min(outputs, inputs)

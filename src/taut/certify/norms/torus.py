@@ -20,7 +20,7 @@ ANGLE = 2.0**-46
 """Bound of the error of a computed cosine or sine of a rational angle: 128 roundings of room for the routine."""
 
 _MEMORY = 2**18
-"""Most complex entries of symbols that are held at once: what a processor's cache holds."""
+"""Most complex entries of symbols that are held at once, but of four symbols always."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from taut.certify.rounding import gamma, inflate
 
+_MEMORY = 2**18
+"""Most complex entries of matrices that are worked on at once: what a processor's cache holds."""
+
 
 def defects(real: Float[Tensor, "many n n"], imaginary: Float[Tensor, "many n n"]) -> Float[Tensor, " many"]:
     r"""Per Hermitian matrix H a d >= 0 with H >= -d I; infinity where there is no Cholesky factor. Lower triangles
@@ -19,6 +22,11 @@ def defects(real: Float[Tensor, "many n n"], imaginary: Float[Tensor, "many n n"
     Sums are of real products: at most 2 n of them and an entry of H, in any order. With k = 2 n + 4, ||H - L L*||_F is
     at most 1 + 2 gamma_k times the computed residual plus 4 gamma_k ||L||_F^2.
     """
+    together = max(1, _MEMORY // real.shape[-1] ** 2)
+    return torch.cat([_defects(*pair) for pair in zip(real.split(together), imaginary.split(together), strict=True)])
+
+
+def _defects(real: Tensor, imaginary: Tensor) -> Tensor:
     n = real.shape[-1]
     trust = gamma(2 * n + 4)
     left, residual, size = _residuals(real, imaginary, max(16, n // 8))
