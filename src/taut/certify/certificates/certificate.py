@@ -80,8 +80,9 @@ class Certificate:
 
     @property
     def accuracy(self) -> float:
-        """Share of samples whose computed class is their label."""
-        return float((self.prediction == self.label).double().mean())
+        """Share of samples for which the claim holds at the sample itself, as computed."""
+        holds = self.prediction == self.label if self.claim == "class" else self.margin > 0.0
+        return float(holds.double().mean())
 
     def certified_accuracy(self, eps: float) -> float:
         """Share of samples whose radius is larger than eps (input units): correct within the whole closed ball."""
