@@ -7,7 +7,7 @@ from taut.verifier import VerificationError, read_network, read_samples, verify
 from taut.verifier.files import parse_json, read_bytes
 
 
-def _progress(text: str) -> None:
+def show_progress(text: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -36,12 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         certificate = parse_json(read_bytes(options.certificate, "the certificate"), "the certificate")
-        verify(certificate, read_network(options.model), *read_samples(options.data), progress=_progress)
+        verify(certificate, read_network(options.model), *read_samples(options.data), progress=show_progress)
     except VerificationError as error:
-        _progress("")
+        show_progress("")
         print(" ".join(str(error).split()))
         return 1
-    _progress("")
+    show_progress("")
     print(summary(certificate))
     return 0
 

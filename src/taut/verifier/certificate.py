@@ -19,8 +19,15 @@ from taut.verifier.table import FORMATS
 SAMPLES = ("label", "prediction", "margin", "radius")
 STATED = ("format", "format_version", "claim", "k", "threshold", "norm", "arithmetic", "lipschitz_bound", "layers")
 FIELDS = (*STATED, "model_hash", "data_hash", "versions", *SAMPLES, "sha256")
-# The least that roundings cost, by the arithmetic's name; other names state their own numbers.
-KNOWN = {"float64": FLOAT64, "real": Arithmetic("real", 0.0, 0.0, 0.0, 0.0, FLOAT64.largest)}
+# The least that roundings cost, and the largest number that is certified, by the arithmetic's name.
+KNOWN = {
+    "real": Arithmetic("real", 0.0, 0.0, 0.0, 0.0, FLOAT64.largest),
+    "float64": FLOAT64,
+    "float32-accumulate64": Arithmetic("float32-accumulate64", 0.0, 2.0**-53, 2.0**-24, 2.0**-62, 2.0**100),
+    "float32": Arithmetic("float32", 0.0, 2.0**-24, 2.0**-24, 2.0**-62, 2.0**100),
+    "tf32": Arithmetic("tf32", 2.0**-10, 2.0**-23, 2.0**-24, 2.0**-62, 2.0**100),
+    "bfloat16": Arithmetic("bfloat16", 2.0**-8, 2.0**-23, 2.0**-8, 2.0**-62, 2.0**100),
+}
 
 
 def verify(
@@ -55,6 +62,9 @@ def _verify(c: Any, network: Network, inputs: Array, labels: Array, progress: Ca
         )
     wrong = next((i for i, (a, b) in enumerate(zip(c["label"], labels.tolist(), strict=True)) if a != b), None)
     need(wrong is None, f"the label of sample {wrong} is not the one that the certificate states")
+    if arithmetic.name.startswith("float32"):  # where operands lose nothing, they have to be float32 numbers
+        odd = next((key for key, value in values.items() if (value.astype(np.float32) != value).any()), None)
+        need(odd is None, f"tensor {odd!r} has numbers that are not float32's, and arithmetic is {arithmetic.name}")
     nodes = read_program(network.program, values, FORMATS)
     need(tuple(nodes[0]["shape"]) == inputs.shape[1:], f"samples of shape {inputs.shape[1:]} for {nodes[0]['shape']}")
     infer_shapes(nodes, inputs.shape[1:])
@@ -130,7 +140,8 @@ def _read_arithmetic(entry: Any) -> Arithmetic:
     for key in names:
         need(is_number(entry[key]) and entry[key] >= 0, f"arithmetic's {key} is {entry[key]!r:.60}")
     found = Arithmetic(entry["name"], *(float(entry[key]) for key in names))
-    least = KNOWN.get(found.name, KNOWN["real"])
+    need(found.name in KNOWN, f"arithmetic {found.name!r:.60} is none of {', '.join(KNOWN)}")
+    least = KNOWN[found.name]
     enough = all(getattr(found, key) >= getattr(least, key) for key in names[:-1]) and found.largest <= least.largest
     need(enough, f"arithmetic {found.name!r} rounds more, or overflows earlier, than the certificate states")
     return found

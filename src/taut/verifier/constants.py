@@ -113,13 +113,16 @@ def residual_at_most(node: Node, stated: float) -> bool:
         |f|^2 <= |x|^2 + (a^2 - 2) |v|^2 + 2 rho |x| |v|,
 
     with a = ||(G; F_2^T D) D^-1/2||, rho = ||E D^-1/2||, phi = ||D^1/2 F||. So the constant's square is at most
-    1 + rho^2 / (2 - a^2) if a^2 < 2, and 1 + 2 rho phi + max(0, a^2 - 2) phi^2 always.
+    1 + rho^2 / (2 - a^2) if a^2 < 2, and 1 + 2 rho phi + max(0, a^2 - 2) phi^2 always. Without P, where rho = 0, the
+    constant is at most a^2 / 2, too: that of f / L is at most 1 for L = a^2 / 2 and D / L in the place of D.
     """
     parts = expand(node)
     inner, outer = parts.inner.tensors["weight"], parts.outer.tensors["weight"]
     grid = parts.grid
     if _adjoint_is_flipped(node, inner.shape[2:]) and any(
-        _theorem(node, d, kernels.adjoint(inner), outer, stated, grid) for d in _diagonals(node, inner, outer)
+        _theorem(node, d, kernels.adjoint(inner), outer, stated, grid, search)
+        for search in (False, True)
+        for d in _diagonals(node, inner, outer)
     ):
         return True
     rest = Fraction(stated) - (1 if node["shortcut"] else 0)
@@ -130,7 +133,7 @@ def residual_at_most(node: Node, stated: float) -> bool:
 
 
 def _diagonals(node: Node, inner: Array, outer: Array) -> list[Array]:
-    """Proposals for D: the least squares of G_1 = F_1^T D; without a shortcut, see `_balanced`, |g| / |f|, and 1."""
+    """Proposals for D: the least squares of G_1 = F_1^T D; without a shortcut 1, `_balanced`, and |g| / |f|."""
     transposed = kernels.adjoint(inner)
     hidden = tuple(i for i in range(inner.ndim) if i != 1)
     with np.errstate(all="ignore"):
@@ -140,7 +143,7 @@ def _diagonals(node: Node, inner: Array, outer: Array) -> list[Array]:
             f = np.square(transposed[:kept]).sum(axis=hidden)
             found = [(transposed[:kept] * outer[:kept]).sum(axis=hidden) / f]
         else:
-            found = [_balanced(transposed, outer), np.sqrt(g / f), np.ones_like(f)]
+            found = [np.ones_like(f), _balanced(transposed, outer), np.sqrt(g / f)]
     usable = [np.where(np.isfinite(d) & (d > 0), d, np.nan) for d in found]
     return [np.nan_to_num(d, nan=float(np.nanmin(d, initial=1.0))) for d in usable]
 
@@ -157,9 +160,15 @@ def _balanced(transposed: Array, outer: Array) -> Array:
 
 
 def _theorem(
-    node: Node, d: Array, transposed: Array, outer: Array, stated: float, grid: list[tuple[int, int]] | None
+    node: Node,
+    d: Array,
+    transposed: Array,
+    outer: Array,
+    stated: float,
+    grid: list[tuple[int, int]] | None,
+    search: bool,
 ) -> bool:
-    """The theorem of the block for one D."""
+    """The theorem of the block for one D; `transposed` is the kernel of F's adjoint."""
     shape = (1, -1, *[1] * (outer.ndim - 2))
     kept = min(len(transposed), len(outer)) if node["shortcut"] else 0
     root = np.sqrt(d).reshape(shape)
@@ -172,18 +181,15 @@ def _theorem(
     rest = square - 1 - 2 * Fraction(rho) * Fraction(phi)
     if phi == 0 and rest >= 0:
         return True
-    scales = []
+    limits = [Fraction(0)]  # of a^2
     if rest >= 0:
-        scales.append((1.0, 2 + rest / Fraction(phi) ** 2))
+        limits.append(2 + rest / Fraction(phi) ** 2)
     elif square > 1:
-        scales.append((1.0, 2 - Fraction(rho) ** 2 / (square - 1)))
-    if not kept and stated > 0:
-        scales.append((stated, Fraction(2)))  # f / stated has constant <= 1
-    for scale, limit in scales:
-        stacked = np.concatenate([outer / root / scale, transposed[kept:] * root])
-        if limit > 0 and kernels.decide(stacked, math.sqrt(limit) * (1 - 2.0**-50), grid, error * max(1.0, 2 / scale)):
-            return True
-    return False
+        limits.append(2 - Fraction(rho) ** 2 / (square - 1))
+    if not kept:
+        limits.append(2 * Fraction(stated))
+    stacked = np.concatenate([outer / root, transposed[kept:] * root])
+    return kernels.decide(stacked, math.sqrt(max(limits)) * (1 - 2.0**-50), grid, error, search=search)
 
 
 def _exponential_at_most(node: Node, stated: float) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 from taut.verifier.arithmetic import Array, frobenius, gamma
 from taut.verifier.norms import below
 
-# Work after which a proof is given up, in multiplications.
-BUDGET = 4e12
+# Work after which a proof is given up, in multiplications; a frequency costs at least the second number.
+BUDGET, LEAST = 4e11, 4e6
 
 
 def adjoint(kernel: Array) -> Array:
@@ -35,11 +35,18 @@ def phases(weight: Array, stride: tuple[int, ...], dilation: tuple[int, ...], gr
     return np.split(kernel, groups)
 
 
-def decide(kernel: Array, limit: float, grid: list[tuple[int, int]] | None = None, error: float = 0.0) -> bool:
+def decide(
+    kernel: Array,
+    limit: float,
+    grid: list[tuple[int, int]] | None = None,
+    error: float = 0.0,
+    *,
+    search: bool = True,
+) -> bool:
     """Whether the convolution with `kernel` (out, in, *taps) is proven to have norm <= limit.
 
     `grid` has, per axis, the image's size and the dilation, where the convolution is around a torus. `error` bounds
-    the Frobenius norm of what is missing in the kernel.
+    the Frobenius norm of what is missing in the kernel. Without `search`, only what needs no frequencies is tried.
     """
     if not limit > 0:
         return not kernel.any() and error == 0
@@ -53,7 +60,7 @@ def decide(kernel: Array, limit: float, grid: list[tuple[int, int]] | None = Non
     small = kernel if kernel.shape[0] >= kernel.shape[1] else adjoint(kernel)
     if _reshaped(small, limit) or (taps > 1 and (_gram(small, limit) or _gram(adjoint(small), limit))):
         return True
-    if taps == 1:
+    if taps == 1 or not search:
         return False
     if grid is not None and _work(small, math.prod(n for n, _ in grid)) < BUDGET:
         return _on_grid(small, limit, grid)
@@ -91,7 +98,7 @@ def _gram(kernel: Array, limit: float) -> bool:
 
     T_delta = sum over t of W_t^T W_{t + delta} are the taps of K* K.
     """
-    if _work(kernel, kernel[0, 0].size ** 2) > BUDGET / 10 or kernel[0, 0].size > 400:
+    if _work(kernel, kernel[0, 0].size ** 2 / 10) > BUDGET:
         return False
     taps, n = kernel.shape[2:], kernel.shape[1]
     blocks = np.moveaxis(kernel, (0, 1), (-2, -1))
@@ -127,7 +134,7 @@ def _symbols(kernel: Array, numerators: Array, counts: list[int]) -> Array:
 
 
 def _work(kernel: Array, frequencies: float) -> float:
-    return 20.0 * frequencies * kernel.shape[0] * kernel.shape[1] * min(kernel.shape[:2])
+    return frequencies * max(LEAST, 20.0 * kernel.shape[0] * kernel.shape[1] * min(kernel.shape[:2]))
 
 
 def _proven(kernel: Array, numerators: Array, counts: list[int], limit: float) -> Array:
