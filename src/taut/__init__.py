@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taut import attacks, certify, data, functional, losses, models, nn, optim, testing
-    from taut.certify import audit, lipschitz_bound
+    from taut.certify import audit, estimate, lipschitz_bound
     from taut.nn import constrain, fold
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __all__ = [
     "certify",
     "constrain",
     "data",
+    "estimate",
     "fold",
     "functional",
     "lipschitz_bound",
@@ -26,7 +27,13 @@ __all__ = [
     "testing",
 ]
 
-_FUNCTIONS = {"audit": "certify", "constrain": "nn", "fold": "nn", "lipschitz_bound": "certify"}
+_FUNCTIONS = {
+    "audit": "certify",
+    "constrain": "nn",
+    "estimate": "certify",
+    "fold": "nn",
+    "lipschitz_bound": "certify",
+}
 
 
 def __getattr__(name: str) -> Any:

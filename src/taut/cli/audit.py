@@ -1,10 +1,8 @@
-"""`taut audit`: the proven bound of every layer, of a run or of any torch module."""
+"""`taut audit`: every layer and the network between a proven bound and a lower one; of a run or of any torch module."""
 
-import importlib
 import json
-import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,21 +13,36 @@ from taut.cli.parse import parse
 from taut.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from taut.certify import Audit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Prove an upper bound of the Lipschitz constant of a run's network or of a model, layer by layer."""
+    """Prove an upper bound of the Lipschitz constant of a run's network or of a model, layer by layer, and look for a
+    lower one."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """Run folder, or MODULE:NAME for a torch module, or a function that returns one, in an importable Python module."""
+    """Run folder; or MODULE:NAME or FILE.py:NAME for a torch module, its class, or a function that returns one; or a
+    file of weights, with --model-class."""
+    model_class: str | None = None
+    """MODULE:NAME or FILE.py:NAME of the network that the weights of a file belong to."""
     weights: Path | None = None
-    """safetensors file to load into MODULE:NAME."""
+    """Weights to load into MODULE:NAME: .safetensors, or a state dict as .pt, .pth, .ckpt or .bin."""
+    arguments: str = "{}"
+    """Arguments of the class or function, by name, as JSON, such as '{"width": 64}'."""
     norm: Literal["l2", "linf"] = "l2"
     """Norm of the bounds."""
     input_shape: tuple[int, ...] = ()
     """Shape of one input without the batch, such as 3 32 32; needed for convolutions and additions."""
+    data: Path | None = None
+    """Inputs from which to look for a lower bound: .npy, .npz or .safetensors, one a row; random normal ones when
+    absent."""
+    no_search: bool = False
+    """Do not look for lower bounds."""
+    search_seconds: float = 5.0
+    """How long to look for lower bounds."""
+    seed: int = 0
+    """Seed of the search."""
     json: bool = False
     """Print JSON."""
 
@@ -37,46 +50,49 @@ class Options:
 def main(arguments: Sequence[str]) -> None:
     """Run `taut audit` with `arguments`."""
     options = parse(Options, arguments, prog="taut audit")
-    from taut import certify
-
-    model, shape = _load(options)
-    try:
-        audit = certify.audit(model, input_shape=shape, norm=options.norm)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"no bound for {options.model}: {' '.join(str(error).split())}") from error
+    if not options.search_seconds > 0.0:
+        raise UsageError(f"--search-seconds must be above 0, got {options.search_seconds}; --no-search turns it off")
+    if any(side < 1 for side in options.input_shape):
+        raise UsageError(f"--input-shape must be of positive numbers, got {' '.join(map(str, options.input_shape))}")
+    audit = _audit(options)
     print(json.dumps(audit.to_dict(), indent=2) if options.json else audit)
 
 
-def _load(options: Options) -> "tuple[nn.Module, tuple[int, ...] | None]":
-    path = Path(options.model)
-    if path.exists():
-        from taut.tasks.classification import load_network
+def _audit(options: Options) -> "Audit":
+    from taut import certify
+    from taut.cli.data_file import read_inputs
+    from taut.cli.model_source import load_model
 
-        if options.weights is not None:
-            raise UsageError("--weights goes with MODULE:NAME; a run folder has its own weights")
-        network, shape = load_network(path)
-        return network, options.input_shape or shape
-    if ":" not in options.model:
-        raise UsageError(f"{options.model!r} is neither a run folder nor MODULE:NAME")
-    return _import(options.model, options.weights), options.input_shape or None
-
-
-def _import(name: str, weights: Path | None) -> "nn.Module":
-    import safetensors.torch
-    from torch import nn
-
-    module_name, _, attribute = name.partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot import {name}: {error}") from error
-    model = found() if callable(found) and not isinstance(found, nn.Module) else found
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{name} gives a {type(model).__name__}, not a torch module")
-    if weights is not None:
+    model, shape = load_model(
+        options.model, model_class=options.model_class, weights=options.weights, arguments=options.arguments
+    )
+    inputs = None if options.data is None else read_inputs(options.data)
+    shape = options.input_shape or shape
+    if inputs is not None and shape and tuple(inputs.shape[1:]) != shape:
+        raise UserError(f"an input in {options.data} has shape {tuple(inputs.shape[1:])}, not {shape}")
+    with _shown() as tell:
         try:
-            model.load_state_dict(safetensors.torch.load(weights.read_bytes()))
-        except Exception as error:
-            raise UserError(f"cannot load {weights} into {name}: {' '.join(str(error).split())}") from error
-    return model.eval()
+            return certify.audit(
+                model,
+                input_shape=shape or None,
+                norm=options.norm,
+                inputs=inputs,
+                search_seconds=0.0 if options.no_search else options.search_seconds,
+                seed=options.seed,
+                progress=tell,
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError(f"no bound for {options.model}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[str, float], None]]:
+    """What is being done, on standard error, where that is a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda what, share: None
+        return
+    with console.status("") as status:
+        yield lambda what, share: status.update(f"{what} {share:.0%}" if share else what)
