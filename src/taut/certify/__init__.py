@@ -14,6 +14,7 @@ from taut.certify.program.encoding import save_program
 from taut.certify.program.program import Program
 from taut.certify.samples.forward import Evaluation, evaluate
 from taut.certify.samples.interval import interval_bound
+from taut.certify.samples.regression import OutputInterval, output_interval
 from taut.certify.samples.robustness import robustness
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "LayerConstant",
+    "OutputInterval",
     "Program",
     "audit",
     "breakdown",
@@ -35,6 +37,7 @@ __all__ = [
     "linf_norm_bound",
     "lipschitz_bound",
     "lower",
+    "output_interval",
     "robustness",
     "save_program",
     "save_samples",

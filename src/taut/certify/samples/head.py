@@ -49,7 +49,7 @@ class Head:
 class Moves:
     """How a linear functional of the logits can be off: at most `errors` + `slopes` times the radius."""
 
-    logits: Float[Tensor, "batch outputs"]
+    logits: Float[Tensor, "batch *outputs"]
     errors: Float[Tensor, "batch columns"]
     slopes: Float[Tensor, "batch columns"]
     farthest: float
