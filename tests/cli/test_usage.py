@@ -58,9 +58,9 @@ def test_the_help_of_a_recipe_shows_every_field_with_its_value(taut, recipe: str
 
 
 def test_what_cannot_be_certified_is_not_trained(taut, tmp_path) -> None:
-    shown = taut("train", "digits", "--linear", "sll", "--width", "16", "--out", str(tmp_path / "run"))
+    shown = taut("train", "digits", "--activation", "smooth-max-min", "--width", "16", "--out", str(tmp_path / "run"))
     assert shown.code == 2
-    assert "could be trained but not certified: module '1'" in shown.err
+    assert "could be trained but not certified: module '2' (SmoothMaxMin)" in shown.err
     assert not (tmp_path / "run").exists()
 
 

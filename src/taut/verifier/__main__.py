@@ -15,13 +15,13 @@ def show_progress(text: str) -> None:
 def summary(certificate: dict) -> str:
     """What a verified certificate says, in one line."""
     arithmetic, radii = certificate["arithmetic"], [float(r) for r in certificate["radius"]]
-    numbers = ", ".join(f"{k} {arithmetic[k]!r}" for k in ("operand", "accumulate", "result", "tiny", "largest"))
+    numbers = ", ".join(f"{k} {arithmetic[k]:g}" for k in ("operand", "accumulate", "result", "tiny", "largest"))
     claim = certificate["claim"]
     claim += {"top_k": f" (k = {certificate['k']})", "sign": f" (threshold {certificate['threshold']!r})"}.get(
         claim, ""
     )
     return (
-        f"verified: {len(radii)} samples, {sum(r > 0 for r in radii)} with radius > 0, claim {claim}, norm "
+        f"{len(radii)} samples, {sum(r > 0 for r in radii)} with radius > 0, claim {claim}, norm "
         f"{certificate['norm']}, Lipschitz constant {certificate['lipschitz_bound']!r}, arithmetic "
         f"{arithmetic['name']} ({numbers})"
     )
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(" ".join(str(error).split()))
         return 1
     show_progress("")
-    print(summary(certificate))
+    print(f"verified: {summary(certificate)}")
     return 0
 
 
