@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from taut import nn as tnn
+from taut.certify.lowering import copies, windows
 from taut.certify.norms.stencil import is_plain_convolution
 from taut.certify.program import entries, pools, sorts
-from taut.certify.program.affine import BatchNorm, Linear, Scale
+from taut.certify.program.affine import BatchNorm, Linear, Scale, Shift
 from taut.certify.program.blocks import block_operation
 from taut.certify.program.distances import distance_operation
 from taut.certify.program.learned import learned_operation
@@ -21,7 +22,7 @@ from taut.certify.rules.activation_rules import learned_activation
 from taut.certify.rules.block_rules import is_block
 from taut.certify.rules.exponential_rules import is_exponential
 from taut.certify.rules.module_rules import is_plain_linear
-from taut.certify.rules.normalisation_rules import BATCH_NORMS, normalisation_proof
+from taut.certify.rules.normalisation_rules import BATCH_NORMS, INSTANCE_NORMS, normalisation_proof
 
 Lowering = Callable[[Any, Shape], list[Operation]]
 
@@ -123,67 +124,61 @@ def _shuffled(factor: int, shape: Shape, *, unshuffle: bool) -> list[Operation]:
     ]
 
 
-def _max_pool(module: Any, shape: Shape) -> list[Operation]:
-    if module.return_indices:
-        raise TypeError("return_indices=True has no certificate: indices jump")
-    rank = int(type(module).__name__[-2])
-    kernel = _each(module.kernel_size, rank)
-    stride = kernel if module.stride is None else _each(module.stride, rank)
-    return [
-        pools.MaxPool(
-            kernel=kernel,
-            stride=stride,
-            padding=_each(module.padding, rank),
-            dilation=_each(module.dilation, rank),
-            ceil_mode=bool(module.ceil_mode),
-        )
-    ]
-
-
-def _average_pool(module: Any, shape: Shape) -> list[Operation]:
-    rank = int(type(module).__name__[-2])
-    kernel = _each(module.kernel_size, rank)
-    stride = kernel if module.stride is None else _each(module.stride, rank)
-    padding = _each(module.padding, rank)
-    if module.ceil_mode or (any(padding) and not module.count_include_pad):
-        raise TypeError("ceil_mode=True and count_include_pad=False weigh windows differently: no certificate")
-    divisor = getattr(module, "divisor_override", None) or math.prod(kernel)
-    return [pools.SumPool(kernel=kernel, stride=stride, padding=padding, divisor=float(divisor))]
-
-
-def _adaptive(module: Any, shape: Shape) -> list[Operation]:
-    """Windows of one size, where the output's divides the input's."""
-    rank = int(type(module).__name__[-2])
-    sizes = shape[-rank:]
-    wanted = module.output_size if isinstance(module.output_size, tuple) else (module.output_size,) * rank
-    outputs = tuple(size if out is None else out for out, size in zip(wanted, sizes, strict=True))
-    if any(size % out for out, size in zip(outputs, sizes, strict=True)):
-        raise TypeError(f"its output {outputs} does not divide its input {sizes}: windows overlap unevenly")
-    kernel = tuple(size // out for out, size in zip(outputs, sizes, strict=True))
-    if "Avg" in type(module).__name__:
-        return [pools.SumPool(kernel=kernel, stride=kernel, padding=(0,) * rank, divisor=float(math.prod(kernel)))]
-    ones = (1,) * rank
-    return [pools.MaxPool(kernel=kernel, stride=kernel, padding=(0,) * rank, dilation=ones, ceil_mode=False)]
-
-
 def _centred(module: tnn.LayerCentering, shape: Shape) -> list[Operation]:
-    """The projection along one axis, as a matrix."""
+    """The projection along one axis, as a matrix of whole numbers over the size."""
     axis = sample_axis(module.dim, shape)
     size, last = shape[axis], len(shape) - 1
     swap = Permute(axes=tuple({axis: last, last: axis}.get(other, other) for other in range(len(shape))))
-    matrix = torch.eye(size, dtype=torch.float64) - 1.0 / size
-    return [swap, Linear(weight=stored(matrix)), swap]
+    matrix = stored(size * torch.eye(size) - 1.0)  # exact in float32
+    moved = tuple(shape[other] for other in swap.axes)
+    return [swap, Linear(weight=matrix), *divided(moved, float(size)), swap]
 
 
-def _l2_pool(module: tnn.L2NormPool2d, shape: Shape) -> list[Operation]:
-    if any(module.padding):
-        raise TypeError(f"padding={module.padding} has no certificate")
-    pool = pools.L2Pool(kernel=tuple(module.kernel_size), stride=tuple(module.stride))
-    return [pool] if module.factor == 1.0 else [pool, Scale(factor=float(module.factor))]
+def _unflatten(module: nn.Unflatten, shape: Shape) -> list[Operation]:
+    if not isinstance(module.dim, int):
+        raise TypeError(f"named axes have no certificate, got dim={module.dim!r}")
+    axis = sample_axis(module.dim, shape)
+    sizes = torch.empty(shape, device="meta").unflatten(axis, module.unflattened_size).shape
+    return [Reshape(shape=tuple(sizes))]
 
 
-def _each(value: Any, rank: int) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+def _celu(module: nn.CELU, shape: Shape) -> list[Operation]:
+    """alpha elu(x / alpha)."""
+    if not module.alpha > 0:
+        raise TypeError(f"alpha={module.alpha} has no certificate: give a positive one")
+    elu = entries.Smooth(kind="elu")
+    if module.alpha == 1.0:
+        return [elu]
+    return [*divided(shape, float(module.alpha)), elu, Scale(factor=float(module.alpha))]
+
+
+def _selu(module: nn.SELU, shape: Shape) -> list[Operation]:
+    """Factors as torch has them (Klambauer et al., 2017)."""
+    return [entries.Smooth(kind="elu", alpha=1.6732632423543772), Scale(factor=1.0507009873554805)]
+
+
+def _hard_sigmoid(module: nn.Hardsigmoid, shape: Shape) -> list[Operation]:
+    """min(max(x + 3, 0), 6) / 6."""
+    return [Shift(offset=stored(torch.tensor(3.0))), entries.Clamp(low=0.0, high=6.0), *divided(shape, 6.0)]
+
+
+def divided(shape: Shape, divisor: float) -> list[Operation]:
+    """x / divisor, with one rounding."""
+    column = Reshape(shape=(*shape, 1))
+    return [column, pools.Sum(axes=(len(shape),), divisor=divisor)]
+
+
+def _instance_norm(module: Any, shape: Shape) -> list[Operation]:
+    if not module.track_running_stats:
+        raise TypeError("it divides by the statistics of the sample, whose rounding is not known: no certificate")
+    return _batch_norm(module, shape)
+
+
+def _refused(reason: str) -> Lowering:
+    def refuse(module: Any, shape: Shape) -> list[Operation]:
+        raise TypeError(f"{reason}: no certificate")
+
+    return refuse
 
 
 _LEARNED = (tnn.HouseholderActivation, tnn.LinearSpline, tnn.LipschitzPReLU, tnn.NActivation)
@@ -195,6 +190,9 @@ _TABLE: dict[type[nn.Module], Lowering] = {
     nn.Hardtanh: lambda m, shape: [entries.Clamp(low=float(m.min_val), high=float(m.max_val))],
     nn.LeakyReLU: lambda m, shape: [entries.LeakyReLU(slope=float(m.negative_slope))],
     nn.ELU: lambda m, shape: [entries.Smooth(kind="elu", alpha=float(m.alpha))],
+    nn.CELU: _celu,
+    nn.SELU: _selu,
+    nn.Hardsigmoid: _hard_sigmoid,
     nn.Tanh: _smooth("tanh"),
     nn.Sigmoid: _smooth("sigmoid"),
     nn.SiLU: _smooth("silu"),
@@ -206,13 +204,25 @@ _TABLE: dict[type[nn.Module], Lowering] = {
     tnn.MaxOut: lambda m, shape: [sorts.MaxOut(axis=sample_axis(m.dim, shape), size=m.group_size)],
     tnn.Scale: lambda m, shape: [Scale(factor=float(m.factor))],
     **dict.fromkeys(BATCH_NORMS, _batch_norm),
+    **dict.fromkeys(INSTANCE_NORMS, _instance_norm),
     nn.Flatten: _flatten,
+    nn.Unflatten: _unflatten,
     nn.PixelShuffle: lambda m, shape: _shuffled(m.upscale_factor, shape, unshuffle=False),
     nn.PixelUnshuffle: lambda m, shape: _shuffled(m.downscale_factor, shape, unshuffle=True),
-    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _max_pool),
-    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _average_pool),
-    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptive),
-    **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), _adaptive),
-    tnn.L2NormPool2d: _l2_pool,
+    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), windows.max_pool),
+    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), windows.average_pool),
+    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), windows.adaptive_pool),
+    **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), windows.adaptive_pool),
+    **dict.fromkeys((nn.LPPool1d, nn.LPPool2d, nn.LPPool3d), windows.lp_pool),
+    **dict.fromkeys((nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d), copies.zero_pad),
+    **dict.fromkeys((nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d), copies.zero_pad),
+    **dict.fromkeys((nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d), copies.copied),
+    **dict.fromkeys((nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d), copies.copied),
+    **dict.fromkeys((nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d), copies.copied),
+    **dict.fromkeys((nn.Upsample, nn.UpsamplingNearest2d), copies.copied),
+    **dict.fromkeys((nn.ChannelShuffle, nn.Unfold), copies.rearranged_sample),
+    tnn.L2NormPool2d: windows.l2_norm_pool,
     tnn.LayerCentering: _centred,
+    **dict.fromkeys((tnn.CayleyConv2d, tnn.BROConv2d), _refused("it solves a linear system for each frequency")),
+    **dict.fromkeys((tnn.L2Attention, tnn.SmoothMaxMin), _refused("it divides by what depends on the input")),
 }
