@@ -497,3 +497,28 @@ def test_the_verifier_leaves_its_arguments_alone():
     certificate, before = honest(), copy.deepcopy(honest())
     verify(certificate, NETWORK, INPUTS, LABELS)
     assert certificate == before
+
+
+def test_float32_arithmetic_needs_float32_weights():
+    numbers = {"operand": 0.0, "accumulate": 2.0**-24, "result": 2.0**-24, "tiny": 2.0**-62, "largest": 2.0**100}
+    network, certificate = with_nodes(
+        NODES, {"1.weight": WEIGHT.astype(np.float64) * (1 + 2.0**-40)}, {"1.weight": "F64"}
+    )
+    certificate["arithmetic"] = {"name": "float32", "statement": ""} | numbers
+    refuse(seal(certificate), "numbers that are not float32's", network)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors", "expected"),
+    [
+        ([NODES[0], HEAD | {"inputs": [1]}], None, "inputs are"),
+        ([NODES[0], HEAD | {"inputs": [-1]}], None, "inputs are"),
+        (NODES, {"1.weight": np.full_like(WEIGHT, math.inf)}, "no finite number"),
+        (NODES, {"1.weight": WEIGHT, "1.more": WEIGHT}, "no node uses"),
+        ([NODES[0], HEAD | {"groups": 1}], None, "unknown setting, 'groups'"),
+        ([NODES[0], HEAD | {"op": "dense"}], None, "unknown operation, 'dense'"),
+    ],
+)
+def test_what_is_malformed_is_named(nodes, tensors, expected):
+    network, certificate = with_nodes(nodes, tensors)
+    refuse(certificate, expected, network)

@@ -71,18 +71,25 @@ def upper(kernel: Array, grid: list[tuple[int, int]] | None = None, error: float
     """A proven bound of the norm, tried from close to the value at some frequencies upwards."""
     if not kernel.any() and error == 0:
         return 0.0
-    values = kernel.reshape(1, *kernel.shape[:2]) if kernel[0, 0].size == 1 else _coarse(kernel)
-    guess = float(np.linalg.norm(values, 2, axis=(-2, -1)).max()) + error * math.sqrt(math.prod(kernel.shape[2:]))
-    for excess in (1e-8, 1e-4, 1e-3, 1e-2, 0.1, 1.0):
+    guess = _attained(kernel) + error * math.sqrt(kernel[0, 0].size)
+    for excess in (1e-8, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 1.0):
         if (excess >= 1e-4 or kernel[0, 0].size == 1) and decide(kernel, guess * (1 + excess), grid, error):
             return guess * (1 + excess)
     return (frobenius(kernel) + error) * math.sqrt(kernel[0, 0].size) * (1 + 2.0**-40)
 
 
-def _coarse(kernel: Array) -> Array:
-    """The symbol at a few frequencies."""
-    counts = [1 if k == 1 else min(2 * k, 16) for k in kernel.shape[2:]]
-    return _symbols(kernel, np.array(list(np.ndindex(*counts))), counts)
+def _attained(kernel: Array) -> float:
+    """The norm of the symbol at a frequency that is searched for, coarsely and then close to the best one."""
+    if kernel[0, 0].size == 1:
+        return float(np.linalg.norm(kernel.reshape(kernel.shape[:2]), 2))
+    counts = np.array([1 if k == 1 else min(4 * k, 16) for k in kernel.shape[2:]])
+    points, best = np.array(list(np.ndindex(*counts))), 0.0
+    around = np.array(list(itertools.product(*((-1, 0, 1) if n > 1 else (0,) for n in counts))))
+    for _ in range(10):
+        values = np.linalg.norm(_symbols(kernel, points, list(counts)), 2, axis=(-2, -1))
+        best, at = max(best, float(values.max())), points[int(np.argmax(values))]
+        points, counts = np.where(counts > 1, 2, 1) * at + around, np.where(counts > 1, 2 * counts, 1)
+    return best
 
 
 def _reshaped(kernel: Array, limit: float) -> bool:
