@@ -5,7 +5,7 @@ import operator
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from taut.certify.lowering.modules import module_operations, sample_axis
@@ -41,7 +41,7 @@ _CLAMPS = {torch.clamp: ("min", "max"), "clamp": ("min", "max"), F.hardtanh: ("m
 
 def function_places(
     node: fx.Node, builder: Builder, places: dict[fx.Node, int], values: dict[fx.Node, Any], *, name: str
-) -> int | tuple[int, ...] | None:
+) -> "int | tuple[_Place, ...] | None":
     """Place of the result, or places of pieces; None where there is no operation for the call.
 
     Raises TypeError and ValueError, not yet naming the call, for arguments that cannot be certified.
@@ -68,7 +68,7 @@ class _Call:
     def _add(self, operation: Operation, *places: int) -> int:
         return self.builder.add(operation, *places, name=self.name, kind=self.kind)
 
-    def places(self) -> int | tuple[int, ...] | None:
+    def places(self) -> "int | tuple[_Place, ...] | None":
         first = self.args[0] if self.args else None
         if self.target is operator.getitem and isinstance(first, tuple):
             return self._piece(first)
@@ -106,7 +106,7 @@ class _Call:
             return self._linear(place)
         if self.target is F.batch_norm:
             return self._batch_norm(place)
-        module = as_module(self.node)
+        module = as_module(self.node) or self._resized()
         if module is not None:
             operations = module_operations(module, shape)
             for operation in operations or ():
@@ -117,21 +117,33 @@ class _Call:
     def _option(self, name: str, position: int, default: Any = None) -> Any:
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
+    def _resized(self) -> nn.Module | None:
+        """`F.interpolate` to a size that was calculated."""
+        names = ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor")
+        named = {**dict(zip(names, self.args[1:], strict=False)), **self.kwargs}
+        known = self.target is F.interpolate and not named.pop("antialias", False)
+        return nn.Upsample(**named) if known else None
+
     def _clamp(self) -> Operation:
         low, high = (self._option(name, 1 + at) for at, name in enumerate(_CLAMPS[self.target]))
         if self.target is F.hardtanh:
             low, high = -1.0 if low is None else low, 1.0 if high is None else high
         if isinstance(low, Tensor) or isinstance(high, Tensor):
             raise TypeError("only numbers can be its bounds")
+        if any(end is not None and math.isnan(end) for end in (low, high)):
+            raise ValueError(f"its bounds must be numbers, got {low} and {high}")
         return entries.Clamp(
             low=-math.inf if low is None else float(low), high=math.inf if high is None else float(high)
         )
 
     def _axes(self, shape: Shape, name: str = "dim", position: int = 1) -> tuple[int, ...]:
-        dims = self._option(name, position)
-        if dims is None:
+        unknown = self.kwargs.keys() - {"dim", "axis", "keepdim", "ord"}
+        if unknown:
+            raise TypeError(f"{', '.join(sorted(unknown))} has no certificate")
+        dims = self._option(name, position, self.kwargs.get("axis"))
+        listed = (dims,) if isinstance(dims, int) else tuple(dims or ())
+        if not listed:  # all axes
             raise TypeError("it reduces the batch as well: name the axes")
-        listed = (dims,) if isinstance(dims, int) else tuple(dims)
         return tuple(sorted(sample_axis(dim, shape) for dim in listed))
 
     def _kept(self, place: int, shape: Shape, axes: tuple[int, ...], position: int) -> int:
@@ -193,7 +205,8 @@ class _Call:
         dim = self._option("dim", 1, 0)
         if not isinstance(tensors, tuple | list) or not all(isinstance(value, _Place) for value in tensors):
             raise TypeError("it must join tensors made of the input")
-        places = [value.place for value in tensors]
+        every = [value.place for value in tensors]
+        places = [place for place in every if math.prod(self.builder.shapes[place])] or every[:1]  # torch skips empties
         shape = self.builder.shapes[places[0]]
         if self.target is torch.stack:
             axis = sample_axis(dim, (*shape, 1))
@@ -229,20 +242,21 @@ class _Call:
 
     def _times(self, place: int, other: Any, shape: Shape) -> int:
         if isinstance(other, int | float):
-            return self._add(Scale(factor=_finite(float(other))), place)
+            return self._add(Scale(factor=_finite(other)), place)
         return self._add(Multiply(factor=_constant(other, shape)), place)
 
     def _divided(self, place: int, other: Any, shape: Shape) -> int:
         """A product with the reciprocal where that is exact: a power of two; else the operation that divides."""
         if isinstance(other, int | float) and other:
-            mantissa = math.frexp(float(other))[0]
-            if abs(mantissa) == 0.5:
-                return self._add(Scale(factor=1.0 / float(other)), place)
+            other = _finite(other)
+            _finite(1.0 / other)
+            if abs(math.frexp(other)[0]) == 0.5:
+                return self._add(Scale(factor=1.0 / other), place)
             if other < 0:
                 place, other = self._add(entries.Negate(), place), -other
             axes: tuple[int, ...] = (len(shape),)
             column = self._add(Reshape(shape=(*shape, 1)), place)
-            return self._add(pools.Sum(axes=axes, divisor=_finite(float(other))), column)
+            return self._add(pools.Sum(axes=axes, divisor=other), column)
         raise TypeError(f"it divides by {other!r}: only numbers other than 0 can be certified")
 
 
@@ -254,13 +268,17 @@ class _Place:
 
 
 def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(_finite(float(value)), dtype=torch.float64)
+    return value if isinstance(value, Tensor) else torch.tensor(_finite(value), dtype=torch.float64)
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"constants must be finite, got {value}")
-    return value
+def _finite(value: Any) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"constants must be finite numbers of float64, got {number}")
+    return number
 
 
 def _constant(value: Tensor, shape: Shape) -> Stored:

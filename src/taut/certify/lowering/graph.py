@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from taut.certify.lowering.alike import refuse_changing_weights, same_program
 from taut.certify.lowering.functions import function_places
 from taut.certify.lowering.modules import is_lowered, module_operations
 from taut.certify.lowering.sizes import Sizes, is_size
@@ -27,7 +28,8 @@ def lower(model: nn.Module, input_shape: Sequence[int]) -> Program:
     r"""The model as a program of plain operations, with its weights as they are now, for samples of `input_shape`.
 
     Raises TypeError that names the first module or function without an operation of its own, and where a module has
-    hooks or the forward cannot be traced; ValueError for NaN or infinite weights and shapes that do not fit.
+    hooks, the forward cannot be traced, or samples are not treated alike and apart; ValueError for NaN or infinite
+    weights, weights that are other ones whenever they are read, and shapes that do not fit.
 
     >>> program = lower(nn.Sequential(nn.Linear(4, 2), nn.ReLU()), (4,))
     >>> [node.operation.op for node in program.nodes]
@@ -40,12 +42,19 @@ def lower(model: nn.Module, input_shape: Sequence[int]) -> Program:
                 f"module {name or '(model)'!r} ({kind_of(module)}) has forward hooks, whose effect cannot be "
                 "certified: remove them"
             )
-    builder = Builder(tuple(input_shape))
+    refuse_changing_weights(model)
+    seen = _Seen()
     with nothing_random():
-        place = _Lowering(model, builder, 0, "").place
-    if place != len(builder.nodes):
-        raise TypeError("the model must return the last thing that it computes")
-    return builder.program()
+        program, other = (_for_batch(model, tuple(input_shape), batch, seen) for batch in (2, 3))
+    if not same_program(program, other):
+        raise TypeError("what the model computes depends on how many samples a batch has: no certificate")
+    return program
+
+
+def _for_batch(model: nn.Module, shape: Shape, batch: int, seen: "_Seen") -> Program:
+    """What the model computes when a batch has so many samples."""
+    builder = Builder(shape, batch=batch)
+    return builder.program(_Lowering(model, builder, 0, "", seen).place)
 
 
 def _is_leaf(module: nn.Module) -> bool:
@@ -58,13 +67,37 @@ def _folds(module: nn.Module) -> bool:
     return ours and not is_scaled_sequential(module) and callable(getattr(module, "fold", None))
 
 
+class _Seen:
+    """What was found out of modules already, so that each weight is read once; it keeps them alive, and their ids."""
+
+    def __init__(self) -> None:
+        self.graphs: dict[int, tuple[nn.Module, fx.GraphModule]] = {}
+        self.operations: dict[tuple[int, Shape], tuple[nn.Module, list[Operation] | None]] = {}
+        self.folded: dict[int, tuple[nn.Module, nn.Module]] = {}
+
+    def graph(self, model: nn.Module) -> fx.GraphModule:
+        if id(model) not in self.graphs:
+            self.graphs[id(model)] = model, trace_to(model, _is_leaf)
+        return self.graphs[id(model)][1]
+
+    def operations_of(self, module: nn.Module, shape: Shape) -> list[Operation] | None:
+        key = id(module), shape
+        if key not in self.operations:
+            self.operations[key] = module, module_operations(module, shape)
+        return self.operations[key][1]
+
+    def fold(self, module: Any) -> nn.Module:
+        if id(module) not in self.folded:
+            self.folded[id(module)] = module, module.fold()
+        return self.folded[id(module)][1]
+
+
 class _Lowering:
     """Places of all nodes of one graph, which starts at a place of the program."""
 
-    def __init__(self, model: nn.Module, builder: Builder, start: int, prefix: str) -> None:
-        self.builder, self.prefix = builder, prefix
-        self.known: dict[tuple[int, Shape], list[Operation] | None] = {}
-        self.traced = trace_to(model, _is_leaf)
+    def __init__(self, model: nn.Module, builder: Builder, start: int, prefix: str, seen: _Seen) -> None:
+        self.builder, self.prefix, self.seen = builder, prefix, seen
+        self.traced = seen.graph(model)
         self.values: dict[fx.Node, Any] = {}
         """For each node: a place of the program, several (pieces), or what does not depend on the input."""
         self.places: dict[fx.Node, int] = {}
@@ -109,29 +142,21 @@ class _Lowering:
             raise type(error)(f"module {name!r} ({kind}): {error}") from error
 
     def _chain(self, module: nn.Module, place: int, name: str, kind: str) -> int:
-        operations = self._operations(module, self.builder.shapes[place]) if is_lowered(module) else None
+        operations = self.seen.operations_of(module, self.builder.shapes[place]) if is_lowered(module) else None
         if operations is not None:
             for operation in operations:
                 place = self.builder.add(operation, place, name=name, kind=kind)
             return place
         if not _folds(module):
             raise TypeError(f"it cannot be certified sample by sample ({_HOW})")
-        plain: Any = module
-        folded = plain.fold()
+        folded = self.seen.fold(module)
         if type(folded) is type(module):
             raise TypeError(f"it cannot be certified sample by sample ({_HOW})")
-        return _Lowering(folded, self.builder, place, name).place
-
-    def _operations(self, module: nn.Module, shape: Shape) -> list[Operation] | None:
-        """One list for all uses of a module, so that its constants are proven once."""
-        key = id(module), shape
-        if key not in self.known:
-            self.known[key] = module_operations(module, shape)
-        return self.known[key]
+        return _Lowering(folded, self.builder, place, name, self.seen).place
 
     def _function(self, node: fx.Node) -> None:
         if is_size(node, self.places, self.values):
-            self.values[node] = Sizes(self.builder.shapes, self.places, self.values).of(node)
+            self.values[node] = Sizes(self.builder, self.places, self.values).of(node)
             return
         where = self._where(node)
         if node.kwargs.get("out") is not None or node.kwargs.get("inplace") is True:

@@ -7,16 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from taut.certify.lowering.sizes import BATCH
 from taut.certify.program.build import Builder
 from taut.certify.program.shapes import Permute, Reshape, Take
 from taut.certify.rules.function_rules import REARRANGEMENTS, SPLITS
 
 _MORE = {
-    *("narrow", "expand", "expand_as", "repeat_interleave", "swapaxes", "unfold", "tile", "detach"),
-    *(torch.narrow, torch.repeat_interleave, torch.swapaxes, torch.tile),
+    *("narrow", "expand", "repeat", "repeat_interleave", "swapaxes", "unfold", "tile", "detach", "select"),
+    *(torch.narrow, torch.repeat_interleave, torch.swapaxes, torch.tile, torch.unflatten, torch.select),
+    *(torch.index_select, "index_select"),
 }
 """Also allowed to repeat entries, as the numbers show how often."""
+_OPTIONS = {
+    **dict.fromkeys(("split", "chunk", "tensor_split"), ("", "dim")),
+    **dict.fromkeys(("unbind", "narrow", "select", "index_select"), ("dim",)),
+    "roll": ("", "dims"),
+}
+"""Options by position, after the tensor, of what works along one axis."""
 _ORDERINGS = {torch.permute, torch.transpose, torch.movedim, torch.swapaxes}
 _ORDERING_METHODS = {"permute", "transpose", "movedim", "swapaxes"}
 
@@ -33,14 +39,15 @@ def rearranged(
 ) -> int | tuple[int, ...]:
     """Place of the result; places of the pieces of a split. TypeError where samples of the batch are mixed."""
     shape = builder.shapes[place]
-    numbers = torch.arange(BATCH * math.prod(shape)).view(BATCH, *shape)
+    _refuse_the_batch(node, args, kwargs, len(shape) + 1)
+    numbers = torch.arange(builder.batch * math.prod(shape)).view(builder.batch, *shape)
     try:
         found = _call(node, numbers, args, kwargs)
     except (RuntimeError, IndexError, ValueError) as error:
         raise ValueError(f"it does not take {tuple(numbers.shape)}: {str(error).splitlines()[0]}") from error
     axes = _order(node, args, kwargs, len(shape))
     if axes is not None:
-        _samples(found, math.prod(shape))
+        _samples(found, math.prod(shape), builder.batch)
         return builder.add(Permute(axes=axes), place, name=name, kind=kind)
     if node.target in SPLITS:
         return tuple(_moved(builder, place, piece, name, kind) for piece in found)
@@ -54,10 +61,23 @@ def _call(node: fx.Node, numbers: Tensor, args: tuple[Any, ...], kwargs: dict[st
     return target(numbers, *args, **kwargs)
 
 
-def _samples(found: Tensor, count: int) -> Tensor:
-    """The numbers of the first sample's entries, where both samples are treated alike and kept apart."""
-    whole = isinstance(found, Tensor) and found.ndim >= 1 and len(found) == BATCH
-    if not whole or not torch.equal(found[0] + count, found[1]):
+def _refuse_the_batch(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], rank: int) -> None:
+    """What does nothing to few samples alone is refused as well: x[:64], split(x, 64), roll(x, 60, 0)."""
+    if node.target is operator.getitem:
+        index = args[0][:1] if isinstance(args[0], tuple) else (args[0],)
+        if index not in ((), (Ellipsis,), (slice(None),)):
+            raise TypeError("it picks samples of a batch: no certificate")
+    name = str(getattr(node.target, "__name__", node.target))
+    named = {**dict(zip(_OPTIONS.get(name, ()), args, strict=False)), **kwargs}
+    dims = named.get("dim", named.get("dims", 0 if node.target in SPLITS else None))
+    if any(isinstance(dim, int) and dim % rank == 0 for dim in (dims if isinstance(dims, tuple | list) else (dims,))):
+        raise TypeError("it works along the samples of a batch: no certificate")
+
+
+def _samples(found: Tensor, count: int, batch: int) -> Tensor:
+    """The numbers of the first sample's entries, where all samples are treated alike and kept apart."""
+    whole = isinstance(found, Tensor) and found.ndim >= 1 and len(found) == batch
+    if not whole or any(not torch.equal(found[0] + at * count, found[at]) for at in range(1, batch)):
         raise TypeError("it mixes the samples of a batch: no certificate")
     return found[0]
 
@@ -77,7 +97,7 @@ def _moved(builder: Builder, place: int, found: Tensor, name: str, kind: str) ->
     """A reshape where the order stays, entries of one axis where the others stay, else entries of the flat sample."""
     shape = builder.shapes[place]
     count = math.prod(shape)
-    index = _samples(found, count)
+    index = _samples(found, count, builder.batch)
     if index.numel() == count and torch.equal(index.flatten(), torch.arange(count)):
         return builder.add(Reshape(shape=tuple(index.shape)), place, name=name, kind=kind)
     along = _one_axis(index, shape)

@@ -1,14 +1,11 @@
-"""What a forward pass computes from the shape of its input alone, for a batch of two samples."""
+"""What a forward pass computes from the shape of its input alone, for a batch of some samples."""
 
 from typing import Any
 
 import torch
 from torch import fx
 
-from taut.certify.program.operation import Shape
-
-BATCH = 2
-"""Shapes are worked out for so many samples: a size of one would hide that samples are mixed."""
+from taut.certify.program.build import Builder
 
 _METHODS = ("size", "dim", "numel", "ndimension")
 
@@ -34,8 +31,8 @@ def _plain(value: Any) -> bool:
 class Sizes:
     """Evaluates such nodes."""
 
-    def __init__(self, shapes: list[Shape], places: dict[fx.Node, int], values: dict[fx.Node, Any]) -> None:
-        self.shapes, self.places, self.values = shapes, places, values
+    def __init__(self, builder: Builder, places: dict[fx.Node, int], values: dict[fx.Node, Any]) -> None:
+        self.builder, self.places, self.values = builder, places, values
 
     def of(self, node: fx.Node) -> Any:
         if node.target is torch._assert:
@@ -44,7 +41,7 @@ class Sizes:
             return True
         first = node.args[0] if node.args else None
         if isinstance(first, fx.Node) and first in self.places:
-            stand_in = torch.empty(BATCH, *self.shapes[self.places[first]], device="meta")
+            stand_in = torch.empty(self.builder.batch, *self.builder.shapes[self.places[first]], device="meta")
             rest: Any = fx.map_arg(node.args[1:], self.values.__getitem__)
             if node.op == "call_method":
                 return _tuple(getattr(stand_in, str(node.target))(*rest, **node.kwargs))

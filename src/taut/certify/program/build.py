@@ -1,5 +1,7 @@
 """Programs in the making."""
 
+from dataclasses import replace
+
 import torch
 
 from taut.certify.program.affine import Scale
@@ -11,7 +13,9 @@ from taut.certify.program.shapes import Pad, Reshape, Take
 class Builder:
     """Adds operations one by one, and keeps the shapes."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, batch: int = 2) -> None:
+        self.batch = batch
+        """How many samples a forward is told that there are; not 1, which would hide that samples are mixed."""
         self.shapes: list[Shape] = [shape]
         self.nodes: list[Node] = []
 
@@ -45,9 +49,18 @@ class Builder:
             return self.add(Take(axis=axis, index=tuple(range(size))), place, name=name, kind=kind)
         return place
 
-    def program(self) -> Program:
-        """What was built; the last operation is the output."""
-        return Program(input_shape=self.shapes[0], nodes=tuple(self.nodes))
+    def program(self, output: int | None = None) -> Program:
+        """What was built for the output at a place, the last one by default, without what that does not need."""
+        last = len(self.nodes) if output is None else output
+        needed = {last}
+        for place in range(last, 0, -1):
+            if place in needed:
+                needed.update(self.nodes[place - 1].inputs)
+        kept = sorted(needed - {0})
+        moved = {place: at for at, place in enumerate((0, *kept))}
+        nodes = (self.nodes[place - 1] for place in kept)
+        renumbered = (replace(node, inputs=tuple(moved[place] for place in node.inputs)) for node in nodes)
+        return Program(input_shape=self.shapes[0], nodes=tuple(renumbered))
 
 
 def _does_nothing(operation: Operation) -> bool:
