@@ -139,7 +139,7 @@ def test_at_radius_zero_the_interval_is_the_rounding() -> None:
     for order in ((0, 1, 2, 3, 4), (4, 2, 0, 3, 1), (0, 2, 1, 3, 4)):
         total = float(model.bias.detach())
         for k in order:
-            total += float(model.weight[0, k]) * float(x[0, k])
+            total += float(model.weight[0, k].detach()) * float(x[0, k])
         assert low <= Fraction(total) <= high
 
 
