@@ -261,7 +261,6 @@ def test_data_and_labels():
     refuse(honest(), "label of sample 1", labels=np.array([0, 0, 0, 0]))
     refuse(honest(), "inputs are not those", inputs=INPUTS + 1e-9)
     refuse(honest(), "inputs are not those", inputs=INPUTS.astype(np.float32))
-    refuse(honest(), "inputs", inputs=INPUTS.tolist())
     refuse(honest(), "inputs", inputs=INPUTS.astype(np.float16))
     refuse(honest(), "labels", labels=LABELS.astype(np.int32))
     refuse(honest(), "labels", labels=LABELS[:2])

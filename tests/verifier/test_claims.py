@@ -30,7 +30,7 @@ def nodes_of(*entries, shape):
 
 
 def limits(nodes, bounds, x, labels, kind="class", norm="l2", k=1, threshold=0.0):
-    products = [math.prod(b for b in bounds[1 : i + 1]) for i in range(len(nodes))]
+    products = [float(math.prod(bounds[1 : i + 1])) for i in range(len(nodes))]
     head = find_head(nodes)
     keep = {len(nodes) - 1, *(i for node in head[:1] for i in (node.index, *node.inputs))}
     states, _ = analyse(nodes, bounds, products, np.array(x), ROUGH, norm, keep)
@@ -57,10 +57,10 @@ def test_at_a_linear_head(norm, factors):
     error = c * (d * moved + 2 * g0 * v + 2 * g * (v + rows * moved)) + 2 * 2.0**-12 * (3 + s) * grown
     slope = c * (d * reach + 2 * g * rows * reach)
     margin = c * ((6 + 16) - 2)
-    assert proof.margin[0] == pytest.approx(margin, rel=NEAR)
-    assert proof.highest[0] == pytest.approx((margin - error) / slope, rel=NEAR)
+    assert proof.margin[0] == pytest.approx(margin, rel=NEAR, abs=0)
+    assert proof.highest[0] == pytest.approx((margin - error) / slope, rel=NEAR, abs=0)
     assert proof.highest[0] < (margin - error) / slope
-    assert proof.lowest[0] == pytest.approx((margin - 5 * error) / slope * (1 - 2.0**-24), rel=NEAR)
+    assert proof.lowest[0] == pytest.approx((margin - 5 * error) / slope * (1 - 2.0**-24), rel=NEAR, abs=0)
     assert proof.tolerance[0] >= error
 
 
@@ -71,7 +71,7 @@ def test_without_a_linear_head(norm, factor):
     error, slope = factor * (states[2].e[0] + states[2].a[0]), factor * (2.0 + states[2].b)
     assert error > 0.01
     assert proof.margin[0] == 2.0
-    assert proof.highest[0] == pytest.approx((2 - error) / slope, rel=NEAR)
+    assert proof.highest[0] == pytest.approx((2 - error) / slope, rel=NEAR, abs=0)
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -83,8 +83,8 @@ def test_of_a_sign(label):
     error = 5 * moved + g * (22 + 5 * moved) + 2 * 2.0**-12 * 3 + cost(1) * 10
     slope = 5 * reach + g * 5 * reach
     margin = 12.0 if label else -12.0
-    assert proof.margin[0] == pytest.approx(margin, rel=NEAR)
-    assert proof.highest[0] == pytest.approx((margin - error) / slope, rel=1e-7)
+    assert proof.margin[0] == pytest.approx(margin, rel=NEAR, abs=0)
+    assert proof.highest[0] == pytest.approx((margin - error) / slope, rel=1e-7, abs=0)
 
 
 def test_the_head_is_a_linear_map_of_a_vector():
@@ -108,9 +108,9 @@ def test_the_recursion_through_a_block_by_hand():
     a3, b3 = a2 + g1 * (6 + a2) + tiny, b2 + g1 * (b2 + 1 + 1)  # of the difference: m = 3 + 3
     e, a, b = states[1].e[0], states[1].a[0], states[1].b
     assert e > 0
-    assert states[2].a[0] == pytest.approx((1.25 + b3) * a + a3 + b3 * e, rel=NEAR)
-    assert states[2].b == pytest.approx((1.25 + b3) * b + b3, rel=NEAR)
+    assert states[2].a[0] == pytest.approx((1.25 + b3) * a + a3 + b3 * e, rel=NEAR, abs=0)
+    assert states[2].b == pytest.approx((1.25 + b3) * b + b3, rel=NEAR, abs=0)
     inner = 2 * u * 6 * 0.5 + 2 * u * 3 + u * 6
-    assert states[2].e[0] == pytest.approx(1.25 * e + inner, rel=NEAR)
-    assert FLOAT64.cost(2) == pytest.approx(2 * u, rel=NEAR)
-    assert extent.slope == pytest.approx((b3 + 2 - b3 + g1 * 0 + b2) * (1 + b), rel=2e-2)
+    assert states[2].e[0] == pytest.approx(1.25 * e + inner, rel=NEAR, abs=0)
+    assert FLOAT64.cost(2) == pytest.approx(2 * u, rel=NEAR, abs=0)
+    assert extent.slope == pytest.approx((b3 + 2 - b3 + g1 * 0 + b2) * (1 + b), rel=2e-2, abs=0)

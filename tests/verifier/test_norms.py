@@ -253,3 +253,13 @@ def test_rounding_is_outward():
     assert gamma(2**52) == math.inf
     assert norm(np.array([[3e200, 4e200], [3e-320, 4e-320]]), "l2") == pytest.approx([5e200, 5e-320], rel=1e-2)
     assert (norm(np.array([[1.0, 1.0]]), "l2") >= math.sqrt(2)).all()
+
+
+@pytest.mark.parametrize(
+    "lie", [lambda m: np.eye(len(m)), lambda m: 1.001 * np.eye(len(m)), lambda m: np.full_like(m, np.nan)]
+)
+def test_a_cholesky_routine_that_lies_proves_nothing(monkeypatch, lie):
+    """Whatever is returned as a factor, its product is compared with the matrix."""
+    matrix = np.random.default_rng(0).standard_normal((5, 5))
+    monkeypatch.setattr(np.linalg, "cholesky", lie)
+    assert not decide(matrix, 0.9 * np.linalg.norm(matrix, 2))

@@ -143,6 +143,13 @@ CASES = [
         lambda x: F.max_pool1d(x, 3, 2),
     ),
     (
+        "max_pool",
+        (1, 2),
+        {"kernel": [2], "stride": [3], "padding": [1], "dilation": [1], "ceil_mode": True},
+        {},
+        lambda x: F.max_pool1d(x, 2, 3, 1, ceil_mode=True),
+    ),
+    (
         "sum_pool",
         (2, 7, 8),
         {"kernel": [2, 3], "stride": [2, 1], "padding": [1, 0], "divisor": 4},

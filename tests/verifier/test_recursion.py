@@ -76,7 +76,7 @@ def test_pieces_of_different_nodes_are_not_disjoint():
         ("take", [1], {"axis": 0, "index": [1]}),
         ("concat", [2, 3], {"axis": 0}),
     )
-    assert constant(nodes, [3.0, 1.0, 4.0, None]) == pytest.approx(math.sqrt(1 + 144), rel=1e-15)
+    assert constant(nodes, [3.0, 1.0, 4.0, None]) == pytest.approx(math.sqrt(1 + 144), rel=1e-15, abs=0)
 
 
 def network(rng, norm):
@@ -157,15 +157,16 @@ def test_the_recursion_of_one_layer_by_hand():
     u, v = 2.0**-53, 2.0**-24
     g0 = 3 * u / (1 - 3 * u)
     g = (1 + 3 * v / (1 - 3 * v)) * (1 + v) - 1
-    assert states[1].e[0] == pytest.approx(12 * g0, rel=1e-9)
-    assert states[1].a[0] == pytest.approx(12 * g + 3 * 2.0**-62, rel=1e-9)
-    assert states[1].b == pytest.approx(5 * g, rel=1e-9)
+    assert states[1].e[0] == pytest.approx(12 * g0, rel=1e-9, abs=0)
+    assert states[1].a[0] == pytest.approx(12 * g + 3 * 2.0**-62, rel=1e-9, abs=0)
+    assert states[1].b == pytest.approx(5 * g, rel=1e-9, abs=0)
     g1 = (1 + v / (1 - v)) * (1 + v) - 1
     a, b, e = states[1].a[0], states[1].b, states[1].e[0]
-    assert states[2].a[0] == pytest.approx((2 + 2 * g1) * a + g1 * (26 - 2 + 2 * e) + 2.0**-62, rel=1e-7)
-    assert states[2].b == pytest.approx((2 + 2 * g1) * b + 2 * g1 * 5, rel=1e-7)
-    assert extent.height[0] == pytest.approx(24, rel=1e-5)
-    assert extent.slope == pytest.approx(10, rel=1e-5)
+    assert states[2].a[0] == pytest.approx((2 + 2 * g1) * a + g1 * (26 - 2 + 2 * e) + 2.0**-62, rel=1e-7, abs=0)
+    assert states[2].b == pytest.approx((2 + 2 * g1) * b + 2 * g1 * 5, rel=1e-7, abs=0)
+    assert states[2].e[0] == pytest.approx(2 * e + 24 * u, rel=1e-9, abs=0)
+    assert extent.height[0] == pytest.approx(24, rel=1e-5, abs=0)
+    assert extent.slope == pytest.approx(10, rel=1e-5, abs=0)
 
 
 def test_two_inputs_by_hand():
@@ -175,11 +176,11 @@ def test_two_inputs_by_hand():
         nodes, [None, 2.0, None, None], [1.0, 2.0, 3.0, 3.0], np.array([[1.0]]), FLOAT64, "l2", {1, 2, 3}
     )
     u = 2.0**-53
-    assert states[1].e[0] == pytest.approx(2 * u, rel=1e-6)
-    assert states[2].e[0] == pytest.approx(2 * u + 3 * u, rel=1e-6)
-    assert states[2].a[0] == pytest.approx(2 * u + 3 * u, rel=1e-6)
-    assert states[2].b == pytest.approx(2 * u + 3 * u, rel=1e-6)  # inputs move by 1 and 2
-    assert states[3].e[0] == pytest.approx(2 * u, rel=1e-6)
+    assert states[1].e[0] == pytest.approx(2 * u, rel=1e-6, abs=0)
+    assert states[2].e[0] == pytest.approx(2 * u + 3 * u, rel=1e-6, abs=0)
+    assert states[2].a[0] == pytest.approx(2 * u + 3 * u, rel=1e-6, abs=0)
+    assert states[2].b == pytest.approx(2 * u + 3 * u, rel=1e-6, abs=0)  # inputs move by 1 and 2
+    assert states[3].e[0] == pytest.approx(2 * u, rel=1e-6, abs=0)
 
 
 def test_numbers_beyond_float64_make_the_extent_infinite():

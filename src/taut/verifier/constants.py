@@ -20,11 +20,11 @@ def proves(node: Node, stated: float, norm: str) -> bool:
     """Whether `stated` is proven to be a Lipschitz constant of the node, and, where it is known, not far above it."""
     exact = exact_constant(node, norm)
     if exact is not None:
-        return exact <= stated <= exact * (1 + SLACK)
+        return bool(exact <= stated <= exact * (1 + SLACK))
     if node.op in ("linear", "conv", "conv_transpose"):
-        return row_sum(node) <= stated if norm == "linf" else spectral_at_most(node, stated)
+        return bool(row_sum(node) <= stated) if norm == "linf" else spectral_at_most(node, stated)
     if norm == "linf":
-        return _block_linf(node) <= stated
+        return bool(_block_linf(node) <= stated)
     return residual_at_most(node, stated) if node.op == "residual" else _exponential_at_most(node, stated)
 
 
@@ -82,7 +82,7 @@ def spectral_options(node: Node) -> list[tuple[float, list[Array], list[tuple[in
     return sorted([*options, (_root(repeated), pieces, None)], key=lambda option: option[0])
 
 
-def _root(value: float) -> float:
+def _root(value: int) -> float:
     return math.sqrt(value) * (1 + 2.0**-50) if value > 1 else 1.0
 
 
@@ -203,5 +203,5 @@ def _exponential_at_most(node: Node, stated: float) -> bool:
     skew = np.array_equal(kernel, -kernels.adjoint(kernel)) and node["padding_mode"] in ("zeros", "circular") and same
     norm = kernels.upper(kernel, parts.grid)
     if not skew:
-        return sum(norm**i / math.factorial(i) for i in range(node["terms"])) * (1 + 2.0**-46) <= stated
+        return bool(sum(norm**i / math.factorial(i) for i in range(node["terms"])) * (1 + 2.0**-46) <= stated)
     return truncated_exponential_at_most(node["terms"], norm, stated)

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -130,7 +132,7 @@ def _gram(kernel: Array, limit: float) -> bool:
     return bool(rows.max() + error < limit * limit * (1 - 2.0**-50))
 
 
-def _symbols(kernel: Array, numerators: Array, counts: list[int]) -> Array:
+def _symbols(kernel: Array, numerators: Array, counts: Sequence[Any] | Array) -> Array:
     """K(theta) = sum over taps t of W_t exp(-i theta.t) at the angles 2 pi numerators / counts, (F, out, in)."""
     taps = np.array(list(np.ndindex(*kernel.shape[2:]))).reshape(kernel[0, 0].size, kernel.ndim - 2)
     angles = np.zeros((len(numerators), len(taps)))
@@ -140,11 +142,11 @@ def _symbols(kernel: Array, numerators: Array, counts: list[int]) -> Array:
     return (np.cos(angles) @ flat - 1j * (np.sin(angles) @ flat)).reshape(len(numerators), *kernel.shape[:2])
 
 
-def _work(kernel: Array, frequencies: float) -> float:
+def _work(kernel: Array, frequencies: int | float) -> float:
     return frequencies * max(LEAST, 20.0 * kernel.shape[0] * kernel.shape[1] * min(kernel.shape[:2]))
 
 
-def _proven(kernel: Array, numerators: Array, counts: list[int], limit: float) -> Array:
+def _proven(kernel: Array, numerators: Array, counts: Sequence[Any] | Array, limit: float) -> Array:
     """At which frequencies the symbol is proven to have norm <= limit; cosines and sines are trusted to 2^-46."""
     taps = kernel[0, 0].size
     error = 1.5 * (gamma(taps + 8) + 2.0**-45) * math.sqrt(taps) * frobenius(kernel)
