@@ -11,7 +11,12 @@ from torch import Tensor, nn
 import taut
 from taut import nn as tnn
 from taut.certify.chains.bound import chain_bound
-from taut.certify.chains.ellipsoids import largest_eigenvalue_bound, through_sector, through_weight
+from taut.certify.chains.ellipsoids import (
+    _constraint,
+    largest_eigenvalue_bound,
+    through_sector,
+    through_weight,
+)
 from taut.certify.chains.reading import read_chain
 from taut.certify.chains.sectors import Groups, Sector, Slopes, slopes, sorted_groups
 
@@ -89,6 +94,26 @@ def test_multipliers_that_are_too_small_are_raised_or_refused_but_never_believed
         barely = through_sector(sector, torch.full((6,), needed * (1.0 - 1e-9), dtype=torch.float64), before)
         assert barely is not None
         assert float(barely.diagonal().min()) >= needed * (1.0 - 1e-12)
+
+
+def test_the_matrix_that_is_proven_is_the_one_of_the_theorem_for_any_proposal() -> None:
+    """Also for a Z that is far too small: the proof must not depend on an honest proposal."""
+    generator = torch.Generator().manual_seed(6)
+    for sector in sectors(6):
+        roots = torch.randn(2, 6, 6, generator=generator, dtype=torch.float64)
+        before, after = (through_weight(root, None) for root in roots)
+        v = sector.spread(torch.rand(sector.multipliers(), generator=generator, dtype=torch.float64))
+        found = _constraint(sector, v, before, after)
+        M, R, Pi = operators(sector, 6)
+        Y, V = exact(before), mpmath.diag([mpmath.mpf(value) for value in v.tolist()])
+        blocks = (V - R * Y * R, R * Y * M, M * Y * R, exact(after) - Pi * V * Pi - M * Y * M)
+        square = mpmath.mpf(0)
+        for index, block in enumerate(blocks):
+            row, column = divmod(index, 2)
+            part = exact(found.values[6 * row : 6 * row + 6, 6 * column : 6 * column + 6])
+            square += sum(value**2 for value in part - block)
+        assert mpmath.sqrt(square) <= found.error <= 1e-11
+        assert bool((found.values == found.values.T).all())
 
 
 def test_an_ellipsoid_behind_a_weight_is_never_too_small() -> None:

@@ -70,18 +70,18 @@ def closed_form(sector: Sector, top: float) -> Float[Tensor, " k"]:
     return torch.full((sector.multipliers(),), _SLACK * top, dtype=torch.float64)
 
 
-def weighted(weight: Float[Tensor, "out in"], ellipsoid: Float[Tensor, "in in"] | None) -> Float[Tensor, "out out"]:
+def weighted(weight: Tensor, ellipsoid: Tensor | None) -> Tensor:
     """W Z W^T; Z = I for None."""
     return weight @ weight.T if ellipsoid is None else weight @ ellipsoid @ weight.T
 
 
-def room(sector: Sector, v: Float[Tensor, " k"], before: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None:
+def room(sector: Sector, v: Tensor, before: Tensor) -> Tensor | None:
     """The Cholesky factor of V - R Y R; None where V is too small."""
     factor, failed = torch.linalg.cholesky_ex(torch.diag(sector.spread(v)) - sector.radius(sector.radius(before).T))
     return None if bool(failed) else factor
 
 
-def behind(sector: Sector, v: Float[Tensor, " k"], before: Float[Tensor, "n n"]) -> Float[Tensor, "n n"] | None:
+def behind(sector: Sector, v: Tensor, before: Tensor) -> Tensor | None:
     """The smallest Z = Pi V Pi + M Y M + M Y R (V - R Y R)^-1 R Y M; None where V is too small."""
     factor = room(sector, v, before)
     return None if factor is None else _behind(sector, v, before, factor)
@@ -94,12 +94,12 @@ def _behind(sector: Sector, v: Tensor, before: Tensor, factor: Tensor) -> Tensor
 
 
 def behind_and_weighted(
-    weight: Float[Tensor, "out n"],
+    weight: Tensor,
     sector: Sector,
-    v: Float[Tensor, " k"],
-    before: Float[Tensor, "n n"],
-    factor: Float[Tensor, "n n"],
-) -> Float[Tensor, "out out"]:
+    v: Tensor,
+    before: Tensor,
+    factor: Tensor,
+) -> Tensor:
     """W Z W^T with Z = `behind`; for slopes with N = M / R by the shorter Z = V - N V N + N V (V - R Y R)^-1 V N."""
     if not isinstance(sector, Slopes) or bool((sector.m.abs() > _WIDEST * sector.r).any()):
         return weighted(weight, _behind(sector, v, before, factor))
@@ -116,7 +116,7 @@ def times_power(values: Float[Tensor, "out in"], exponent: int) -> Float[Tensor,
     return values * 2.0**half * 2.0 ** (exponent - half)
 
 
-def largest_eigenvalue(matrix: Float[Tensor, "n n"]) -> float:
+def largest_eigenvalue(matrix: Tensor) -> float:
     """As computed; NaN where it cannot be."""
     if not bool(matrix.isfinite().all()):
         return math.nan

@@ -108,7 +108,7 @@ def _forward(start: Proposal, free: tuple[Tensor, ...]) -> tuple[tuple[Tensor | 
     return tuple(found), ellipsoid, barrier
 
 
-def smooth_maximum(ellipsoid: Float[Tensor, "n n"], power: float) -> tuple[float, float, Float[Tensor, "n n"]]:
+def smooth_maximum(ellipsoid: Tensor, power: float) -> tuple[float, float, Tensor]:
     """log of the p-norm of the eigenvalues, the largest of them, and the gradient of the first; NaN on failure."""
     try:
         values, vectors = torch.linalg.eigh(ellipsoid)
