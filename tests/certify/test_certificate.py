@@ -172,10 +172,10 @@ def test_a_constant(certificate: Certificate, factor: float) -> None:
     for position in (0, 1, 2):
         layers = list(certificate.layers)
         layers[position] = scaled(layers[position], factor)
-        with pytest.raises(CertificateError, match=f"layer '{position}'"):
+        with pytest.raises(CertificateError, match=f"node {position + 1}|the layers' constants give"):
             verify(dataclasses.replace(certificate, layers=tuple(layers)), network(), *samples())
     changed = dataclasses.replace(certificate, lipschitz_bound=certificate.lipschitz_bound * factor)
-    with pytest.raises(CertificateError, match="Lipschitz bound of the network"):
+    with pytest.raises(CertificateError, match="lipschitz_bound"):
         verify(changed, network(), *samples())
 
 
@@ -197,7 +197,7 @@ def test_a_radius_for_a_mistake_or_for_nan(certificate: Certificate, index: int)
     assert float(certificate.radius[index]) == 0.0
     radius = certificate.radius.clone()
     radius[index] = 1e-30
-    with pytest.raises(CertificateError, match=f"radius of sample {index}"):
+    with pytest.raises(CertificateError, match=f"sample {index}"):
         verify(dataclasses.replace(certificate, radius=radius), network(), *samples())
 
 
@@ -206,7 +206,7 @@ def test_a_margin(certificate: Certificate, index: int, value: float) -> None:
     margin = certificate.margin.clone()
     margin[index] += value
     margin[index] = margin[index] if index == 0 else value
-    with pytest.raises(CertificateError, match=f"margin of sample {index}"):
+    with pytest.raises(CertificateError, match=f"sample {index}"):
         verify(dataclasses.replace(certificate, margin=margin), network(), *samples())
 
 
@@ -214,7 +214,7 @@ def test_a_margin(certificate: Certificate, index: int, value: float) -> None:
 def test_a_prediction(certificate: Certificate, index: int) -> None:
     prediction = certificate.prediction.clone()
     prediction[index] = (prediction[index] + 1) % 3
-    with pytest.raises(CertificateError, match=f"prediction of sample {index}"):
+    with pytest.raises(CertificateError, match=f"sample {index}"):
         verify(dataclasses.replace(certificate, prediction=prediction), network(), *samples())
 
 

@@ -40,14 +40,16 @@ class Arithmetic:
     tiny: float
     largest: float
 
-    def roundoff(self, roundings: int) -> float:
-        """g, rounded up; infinity where the sum is too long for any bound."""
+    def roundoff(self, roundings: int, *, kept: int = 1) -> float:
+        """g, rounded up, of an operation whose result is kept, or of so many in a row, each with a number of its own
+        after the first; infinity where the sum is too long for any bound."""
         if roundings == 0:
             return 0.0
         product = roundings * Fraction(self.accumulate)
         if product >= Fraction(1, 2):
             return math.inf
-        exact = (1 + Fraction(self.operand)) ** 2 * (1 + product / (1 - product)) * (1 + Fraction(self.result)) - 1
+        numbers = (1 + Fraction(self.operand)) ** (2 * kept) * (1 + Fraction(self.result)) ** kept
+        exact = numbers * (1 + product / (1 - product)) - 1
         nearest = float(exact)
         return nearest if nearest >= exact else math.nextafter(nearest, math.inf)
 

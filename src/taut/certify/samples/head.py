@@ -93,7 +93,7 @@ def moves_of(
     if head is None:
         return _joint(analysis, found[last], pairs)
     assert weights is not None
-    state, g = found[head.place], analysis.arithmetic.roundoff(head.roundings)
+    state, g = found[head.place], analysis.arithmetic.roundoff(head.roundings, kept=1 + len(head.factors))
     growth, slope = analysis.growths[head.place], analysis.slopes[head.place]
     rows = float(own_norms(head, analysis.norm).amax())
     away = inflate(state.error + state.ball_error)
@@ -101,7 +101,8 @@ def moves_of(
     local = inflate(largest + rows * away)
     g_0 = FLOAT64.roundoff(head.roundings)
     rounded = inflate(inflate(g_0 * largest) + inflate(g * local)) * twice
-    lost = twice * 2.0 * head.roundings * (FLOAT64.tiny + analysis.arithmetic.tiny) * max(1.0, head.scale)
+    stretched = product_up(max(1.0, abs(factor)) for factor in head.factors)
+    lost = twice * 2.0 * head.roundings * (FLOAT64.tiny + analysis.arithmetic.tiny) * stretched
     errors = inflate(inflate(inflate(weights * away[:, None]) + rounded[:, None]) * head.scale + lost)
     moved = add_up(growth, slope)
     slopes = inflate(inflate(weights * moved + mul_up(twice, mul_up(g, mul_up(rows, moved)))) * head.scale)
