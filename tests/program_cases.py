@@ -598,6 +598,48 @@ def distance_case(q: float, bias: Stored | None) -> Case:
 
 DISTANCES = [distance_case(0.0, B), distance_case(0.0, None), distance_case(0.3, B), distance_case(0.99, None)]
 
+# --- blocks
+
+
+def resized(x: Exact, axis: int, size: int) -> Exact:
+    """Zeros appended, or entries cut."""
+    if x.shape[axis] >= size:
+        return x.take(range(size), axis)
+    widths = [(0, size - n if at == axis else 0) for at, n in enumerate(x.shape)]
+    return np.pad(x, widths, constant_values=Fraction(0))
+
+
+def residual(block: blocks.Residual, x: Exact) -> Exact:
+    settings, tensors = block.settings(), {name: exactly(value) for name, value in block.tensors().items()}
+
+    def affine(side: str, values: Exact) -> Exact:
+        weight, bias = tensors[f"{side}_weight"], tensors.get(f"{side}_bias")
+        if settings["kind"] == "linear":
+            return values @ weight.T + (0 if bias is None else bias)
+        plain = {"stride": (1, 1), "groups": 1}
+        return convolved(
+            values, weight, bias, {**plain, **{k: settings[k] for k in ("padding", "dilation", "padding_mode")}}
+        )
+
+    branch = affine("outer", np.maximum(affine("inner", x), 0))
+    axis = -1 if settings["kind"] == "linear" else 0
+    return resized(x, axis % x.ndim, branch.shape[axis]) - branch if settings["shortcut"] else branch
+
+
+def exponential(block: blocks.Exponential, x: Exact) -> Exact:
+    settings, tensors = block.settings(), {name: exactly(value) for name, value in block.tensors().items()}
+    kernel = tensors["kernel"]
+    options = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
+    options |= {key: settings[key] for key in ("padding", "padding_mode")}
+    assert settings["channels"][0] == len(x)
+    power = total = resized(x, 0, len(kernel))
+    for i in range(1, settings["terms"]):
+        power = convolved(power, kernel, None, options) / i
+        total = total + power
+    total = resized(total, 0, settings["channels"][1])
+    return total + tensors["bias"].reshape(-1, 1, 1) if "bias" in tensors else total
+
+
 CASES: list[Case] = [*PRODUCTS, *ENTRIES, *PLACES, *WINDOWS, *DISTANCES]
 
 JOINED: list[tuple[Operation, tuple[tuple[int, ...], ...], Callable[..., Exact]]] = [

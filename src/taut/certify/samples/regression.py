@@ -16,7 +16,7 @@ from taut.certify.breakdown import Norm, checked_norm
 from taut.certify.lowering.graph import lower
 from taut.certify.rounding import gradual_underflow, inflate
 from taut.certify.samples.arithmetic import Arithmetic, arithmetic_of
-from taut.certify.samples.assess import plain_float64, prepare
+from taut.certify.samples.assess import check_program, plain_float64, prepare
 from taut.certify.samples.forward import Analysis
 from taut.certify.samples.head import Head, head_of, moves_of, own_norms
 
@@ -75,6 +75,7 @@ def output_interval(
     radii = _radii(eps, len(inputs))
     with plain_float64():
         prepared = prepare(lower(model, tuple(inputs.shape[1:])), checked, arithmetic_of(arithmetic))
+        check_program(model, prepared, inputs[:4])
         analysis = Analysis(prepared.program.to(device), prepared.bounds, checked, prepared.arithmetic)
         head = head_of(analysis.program)
         batches = []
