@@ -198,3 +198,18 @@ def test_what_has_no_rule_is_refused() -> None:
 def test_wrong_arguments_are_named(options: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         audit(network(), **options)
+
+
+def test_the_networks_bound_can_be_that_of_a_chain() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 2))
+    product, tighter = (audit(net, method=method, search_seconds=0.0) for method in ("product", "lipsdp"))
+    assert tighter.bound < 0.8 * product.bound
+    assert tighter.bound == lipschitz_bound(net, method="lipsdp")
+    assert [row.bound for row in tighter.rows] == [row.bound for row in product.rows]
+    assert "product rule or lipsdp" in str(tighter)
+    assert tighter.to_dict()["method"] == "lipsdp"
+    with pytest.raises(ValueError, match="method must be"):
+        audit(net, method="sdp")
+    with pytest.raises(TypeError, match="'0'"):
+        audit(nn.Sequential(nn.Conv2d(1, 1, 1)), method="eclipse")

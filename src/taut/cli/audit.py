@@ -32,6 +32,8 @@ class Options:
     """Arguments of the class or function, by name, as JSON, such as '{"width": 64}'."""
     norm: Literal["l2", "linf"] = "l2"
     """Norm of the bounds."""
+    method: Literal["product", "eclipse", "lipsdp"] = "product"
+    """How the network's bound is put together; the last two are tighter, for dense chains in l2."""
     input_shape: tuple[int, ...] = ()
     """Shape of one input without the batch, such as 3 32 32; needed for convolutions and additions."""
     data: Path | None = None
@@ -76,6 +78,7 @@ def _audit(options: Options) -> "Audit":
                 model,
                 input_shape=shape or None,
                 norm=options.norm,
+                method=options.method,
                 inputs=inputs,
                 search_seconds=0.0 if options.no_search else options.search_seconds,
                 seed=options.seed,

@@ -58,6 +58,8 @@ class Audit:
     """The layers in the order of their execution; a layer that is used twice has two rows."""
     seconds: float
     """Time of all proofs."""
+    method: str = "product"
+    """How the network's bound is put together: "product", or the smaller of that and "eclipse" or "lipsdp"."""
 
     @property
     def lower(self) -> float | None:
@@ -73,6 +75,7 @@ class Audit:
             "norm": self.norm,
             "lower": self.lower,
             "bound": self.bound,
+            "method": self.method,
             "seconds": self.seconds,
             "estimate": None if self.estimate is None else self.estimate.to_dict(),
             "searched": self.searched,
@@ -85,6 +88,7 @@ def audit(
     *,
     input_shape: Sequence[int] | None = None,
     norm: str = "l2",
+    method: str = "product",
     inputs: Float[Tensor, "batch *shape"] | None = None,
     search_seconds: float = 5.0,
     seed: int = 0,
@@ -92,7 +96,7 @@ def audit(
 ) -> Audit:
     r"""Bracket of the Lipschitz constant of each layer and of the network in `norm` ("l2" or "linf").
 
-    The upper ends are proven, and those of `lipschitz_bound`. The lower ends are attained: for linear layers and
+    The upper ends are proven, and those of `lipschitz_bound`, whose `method` can be named for the network. The lower ends are attained: for linear layers and
     convolutions by a vector that is checked with every rounding error, which is a proof; for other layers and for the
     network by a pair of points as in `estimate`, searched from `inputs`, or from random normal ones of `input_shape`.
     Where the shape of a sample is not known (and the model does not begin with a linear layer), the network has
@@ -116,7 +120,7 @@ def audit(
         input_shape = tuple(inputs.shape[1:])
     tell("proving the bound of each layer", 0.0)
     start = time.perf_counter()
-    analysis = analyse(model, norm=checked, input_shape=input_shape)
+    analysis = analyse(model, norm=checked, input_shape=input_shape, method=method)
     seconds = time.perf_counter() - start
     values: dict[int, tuple[float, float] | None] = {}
     for leaf in analysis.leaves:
@@ -142,6 +146,7 @@ def audit(
         searched=below.searched,
         rows=tuple(rows),
         seconds=seconds,
+        method=method,
     )
 
 

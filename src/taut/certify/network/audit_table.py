@@ -34,7 +34,7 @@ def table(audit: "Audit") -> str:
         digits_down(audit.lower),
         digits_up(audit.bound),
         "",
-        "product rule",
+        "product rule" if audit.method == "product" else f"product rule or {audit.method}",
         f"{audit.seconds:.2f}",
     )
     widths = [max(len(line[column]) for line in (head, *body, network)) for column in range(len(head))]

@@ -1,7 +1,7 @@
 r"""Lipschitz bound of any module that torch.fx can trace: the product rule on its graph."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from torch import fx, nn
@@ -61,20 +61,7 @@ def breakdown(
     model: nn.Module, *, norm: str = "l2", input_shape: Sequence[int] | None = None, method: str = "product"
 ) -> Breakdown:
     """`lipschitz_bound` with its proof: a tree of products, sums and joins that `print` shows."""
-    checked = checked_norm(norm)
-    if method not in get_args(Method):
-        raise ValueError(f"method must be 'product', 'eclipse' or 'lipsdp', got {method!r}")
-    if method == "product":
-        return analyse(model, norm=checked, input_shape=input_shape).tree
-    if checked != "l2":
-        raise ValueError(f"method {method!r} bounds the norm 'l2' alone, got {norm!r}: use method='product'")
-    refuse_meta(model)
-    with nothing_random():
-        chained = read_chain(model)
-    product = analyse(model, norm=checked, input_shape=input_shape).tree
-    bound = chain_bound(chained, "eclipse" if method == "eclipse" else "lipsdp")
-    whole = Breakdown(name="(model)", kind="layer", rule=f"{method}, ellipsoids proven layer by layer", bound=bound)
-    return least("smallest of two proofs", (product, whole))
+    return analyse(model, norm=checked_norm(norm), input_shape=input_shape, method=method).tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +72,27 @@ class Analysis:
     leaves: tuple[Leaf, ...]
 
 
+def analyse(
+    model: nn.Module, *, norm: Norm, input_shape: Sequence[int] | None = None, method: str = "product"
+) -> Analysis:
+    """The product rule, node by node, and beside it the method of dense chains that is asked for."""
+    if method not in get_args(Method):
+        raise ValueError(f"method must be 'product', 'eclipse' or 'lipsdp', got {method!r}")
+    if method == "product":
+        return _product(model, norm, input_shape)
+    if norm != "l2":
+        raise ValueError(f"method {method!r} bounds the norm 'l2' alone, got {norm!r}: use method='product'")
+    refuse_meta(model)
+    with nothing_random():
+        chained = read_chain(model)
+    product = _product(model, norm, input_shape)
+    bound = chain_bound(chained, "eclipse" if method == "eclipse" else "lipsdp")
+    whole = Breakdown(name="(model)", kind="layer", rule=f"{method}, ellipsoids proven layer by layer", bound=bound)
+    return replace(product, tree=least("smallest of two proofs", (product.tree, whole)))
+
+
 @gradual_underflow()
-def analyse(model: nn.Module, *, norm: Norm, input_shape: Sequence[int] | None = None) -> Analysis:
-    """The product rule, node by node."""
+def _product(model: nn.Module, norm: Norm, input_shape: Sequence[int] | None) -> Analysis:
     refuse_training_mode(model, norm)
     traced = trace(model, norm)
     shapes = None if input_shape is None else operand_shapes(traced, tuple(input_shape))
