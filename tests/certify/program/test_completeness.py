@@ -13,6 +13,7 @@ from program_cases import CASES, JOINED
 from taut import nn as tnn
 from taut.certify import lower
 from taut.certify.program.operation import Operation
+from taut.verifier.table import FORMATS as VERIFIED
 
 FORMATS = (Path(__file__).parents[3] / "docs" / "file_formats.md").read_text()
 INSIDE_BLOCKS = {"divide"}
@@ -52,6 +53,10 @@ def test_names_are_unique() -> None:
 
 def test_the_document_names_every_operation_and_no_other() -> None:
     assert rows().keys() == {cls.op for cls in concrete()} - INSIDE_BLOCKS
+
+
+def test_the_verifier_knows_every_operation_and_no_other() -> None:
+    assert set(VERIFIED) == {cls.op for cls in concrete()} - INSIDE_BLOCKS | {"input"}
 
 
 def test_the_document_names_every_setting_and_tensor() -> None:

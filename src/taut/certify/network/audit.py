@@ -97,11 +97,12 @@ def audit(
     r"""Bracket of the Lipschitz constant of each layer and of the network in `norm` ("l2" or "linf").
 
     The upper ends are proven, and those of `lipschitz_bound`, whose `method` can be named for the network. The lower
-    ends are attained: for linear layers and convolutions by a vector that is checked with every rounding error, which is a proof; for other layers and for the
-    network by a pair of points as in `estimate`, searched from `inputs`, or from random normal ones of `input_shape`.
-    Where the shape of a sample is not known (and the model does not begin with a linear layer), the network has
-    no lower end. `search_seconds` is shared by the layers and the network; 0 turns the search off, and makes the
-    result, times apart, the same each time. `progress` is called with what is being done and the share that is done.
+    ends are attained: for linear layers and convolutions by a vector that is checked with every rounding error, which
+    is a proof; for other layers and for the network by a pair of points as in `estimate`, searched from `inputs`, or
+    from random normal ones of `input_shape`. Where the shape of a sample is not known (and the model does not begin
+    with a linear layer), the network has no lower end. `search_seconds` is shared by the layers and the network; 0
+    turns the search off, and makes the result, times apart, the same each time. `progress` is called with what is being
+    done and the share that is done.
 
     Takes what `lipschitz_bound` takes, and raises what it raises; ValueError for inputs that do not fit.
 
