@@ -235,6 +235,36 @@ def test_what_has_no_program_is_refused_by_name(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Conv2d(1, 1, 3), (6, 6)),
+        (nn.ConvTranspose1d(1, 1, 3), (6,)),
+        (nn.MaxPool1d(2), (6,)),
+        (nn.AvgPool2d(2), (6, 6)),
+        (nn.AdaptiveAvgPool2d(1), (6, 6)),
+        (nn.LPPool1d(2, 2), (6,)),
+        (nn.ReflectionPad2d(1), (6, 6)),
+        (nn.Upsample(scale_factor=2), (6,)),
+        (nn.BatchNorm1d(1), (6,)),
+        (nn.BatchNorm1d(4), ()),
+        (nn.PixelShuffle(2), (5, 2, 2)),
+        (nn.PixelUnshuffle(2), (6, 6)),
+        (nn.ChannelShuffle(4), (6, 2, 2)),
+        (nn.MaxPool2d(9), (1, 4, 4)),
+        (nn.Linear(3, 2), (3, 4)),
+        (nn.PReLU(3), (4,)),
+        (nn.ConstantPad3d(1, 0.0), (4, 4)),
+    ],
+    ids=str,
+)
+def test_samples_of_other_shapes_are_refused_by_name(module: nn.Module, shape: tuple[int, ...]) -> None:
+    """Also where torch would take a batch for the channels of one image."""
+    with pytest.raises((ValueError, TypeError), match=rf"module '0' \({type(module).__name__}\): it ") as caught:
+        lower(nn.Sequential(module).eval(), shape)
+    assert "\n" not in str(caught.value)
+
+
 def test_every_layer_of_taut_is_in_the_tables() -> None:
     names = {name.split()[0] for name in (*LOWERED, *REFUSED)}
     catalogues = (tnn.linears(), tnn.convolutions(), tnn.activations(), tnn.maps())

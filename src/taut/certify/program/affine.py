@@ -117,7 +117,9 @@ class BatchNorm(Operation):
     eps: float
 
     def __call__(self, x: Tensor) -> Tensor:
-        rank = x.ndim - 1
+        rank, channels = x.ndim - 1, len(self.mean.exact)
+        if x.ndim < 2 or x.shape[1] != channels:
+            raise ValueError(f"it takes {channels} channels, got samples of shape {tuple(x.shape[1:])}")
         y = (x - per_channel(self.mean.exact, rank)) * per_channel(self._scale(), rank)
         return y if self.bias is None else y + per_channel(self.bias.exact, rank)
 

@@ -11,7 +11,7 @@ from taut.certify.breakdown import Norm
 from taut.certify.norms.convolution import linf_conv_bound, prove_conv_norm
 from taut.certify.norms.spectral import Proof
 from taut.certify.norms.stencil import Geometry
-from taut.certify.program.operation import Operation, Shape, Stored
+from taut.certify.program.operation import Operation, Shape, Stored, check_axes
 from taut.certify.rounding import gamma, inflate, mul_up, norm_up, sqrt_up
 
 _CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
@@ -36,6 +36,7 @@ class Conv(Operation):
         return self._apply(x, self.weight.exact, None if self.bias is None else self.bias.exact)
 
     def _apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        check_axes(x, len(self.stride))
         return _CONVOLUTIONS[len(self.stride) - 1](
             padded(x, self.padding, self.padding_mode),
             weight,
@@ -91,6 +92,7 @@ class ConvTranspose(Operation):
         return self._apply(x, self.weight.exact, None if self.bias is None else self.bias.exact)
 
     def _apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        check_axes(x, len(self.stride))
         options: dict[str, Any] = {"padding": self.padding, "output_padding": self.output_padding}
         return _TRANSPOSED[len(self.stride) - 1](
             x, weight, bias, stride=self.stride, dilation=self.dilation, groups=self.groups, **options

@@ -95,6 +95,12 @@ def check_features(x: Tensor, weight: Stored) -> None:
         raise ValueError(f"it takes {weight.exact.shape[1]} features, got samples of shape {tuple(x.shape[1:])}")
 
 
+def check_axes(x: Tensor, axes: int) -> None:
+    """ValueError where samples are not channels with so many axes: torch takes a batch of others for one image."""
+    if x.ndim != axes + 2:
+        raise ValueError(f"it takes samples of {axes + 1} axes, channels first, got shape {tuple(x.shape[1:])}")
+
+
 def axis_of(axis: int) -> int:
     """The axis of a batch that is `axis` of each sample."""
     return axis + 1

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from taut.certify.breakdown import Norm
 from taut.certify.norms.spectral import Proof
-from taut.certify.program.operation import BY_CONSTRUCTION, ONE, Operation, Shape, axis_of
+from taut.certify.program.operation import BY_CONSTRUCTION, ONE, Operation, Shape, axis_of, check_axes
 from taut.certify.rounding import div_up, gamma, inflate, sqrt_up
 
 _MAX = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
@@ -28,6 +28,7 @@ class MaxPool(Operation):
     ceil_mode: bool
 
     def __call__(self, x: Tensor) -> Tensor:
+        check_axes(x, len(self.kernel))
         pool = _MAX[len(self.kernel) - 1]
         return pool(x, self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
 
@@ -47,6 +48,7 @@ class SumPool(Operation):
 
     def __call__(self, x: Tensor) -> Tensor:
         rank = len(self.kernel)
+        check_axes(x, rank)
         windows = F.pad(x, tuple(side for pad in reversed(self.padding) for side in (pad, pad)))
         for axis in range(rank):
             windows = windows.unfold(2 + axis, self.kernel[axis], self.stride[axis])
@@ -76,6 +78,7 @@ class L2Pool(Operation):
 
     def __call__(self, x: Tensor) -> Tensor:
         rank, windows = len(self.kernel), x
+        check_axes(x, rank)
         for axis in range(rank):
             windows = windows.unfold(2 + axis, self.kernel[axis], self.stride[axis])
         return euclidean(windows.flatten(-rank), (-1,))
