@@ -163,6 +163,24 @@ def test_errors_are_within_the_analysis_at_the_sample_and_in_the_ball(
     assert 0 < float(typical.error) < 1e-12  # some hundred roundings
 
 
+@torch.no_grad()
+def test_what_a_block_is_given_counts_as_well() -> None:
+    """Terms of 1e9 that cancel before a block whose own error is small."""
+    torch.manual_seed(0)
+    first = nn.Linear(6, 6, bias=False)
+    first.weight.copy_(1e9 * torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]).expand(6, 6) + torch.randn(6, 6))
+    program = lower(nn.Sequential(first, tnn.SLLLinear(6, 6)), (6,))
+    analysis = prepare(program, "l2", FLOAT64).analysis
+    x = torch.full((20, 6), 0.3, dtype=torch.float64) + 1e-9 * torch.randn(20, 6, dtype=torch.float64)
+    state = analysis.states(x, {1, 2})
+    largest = 0.0
+    for row, values, bound in zip(x, state[2].values, state[2].error.tolist(), strict=True):
+        wrong = size(exactly(values) - exact_output(program, exactly(row)), "l2")
+        assert wrong <= bound
+        largest = max(largest, wrong)
+    assert largest > 1e-9  # far more than the block's own roundings of numbers of size one
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("build", MODELS)
 def test_constants_along_paths_are_those_of_the_bound(build: Callable[[], nn.Module], norm: str) -> None:

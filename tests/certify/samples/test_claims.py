@@ -55,6 +55,10 @@ def test_top_k_is_the_k_th_border(k: int, norm: str, with_head: bool) -> None:
         assert max(exact, 0.0) * (1 - TIGHT) <= radius <= max(exact, 0.0)
         positive += radius > 0
     assert 3 < positive < 40
+    logits = model(x).detach()
+    gaps = logits.gather(1, labels[:, None]) - logits
+    ordered = gaps.scatter(1, labels[:, None], math.inf).sort(dim=1).values
+    torch.testing.assert_close(certificate.margin, ordered[:, k - 1], rtol=1e-12, atol=1e-12)
     assert certificate.claim == claim
     assert certificate.k == k
 
