@@ -22,7 +22,7 @@ from taut.attacks.execution import FORMATS
 from taut.certify import robustness
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from tiny_margins import BODIES, naive_radius, undecided
+from tiny_margins import BODIES, naive_radius, undecided  # pyright: ignore[reportMissingImports]
 
 MARGINS = {
     "float64": (-16.0, -9.0),

@@ -11,9 +11,11 @@ from taut.certify.certificates.certificate import Certificate, CertificateError
 from taut.certify.lowering.graph import lower
 from taut.certify.program.encoding import NAMES, canonical, program_json, program_tensors
 from taut.certify.program.program import Program
+from taut.certify.rounding import gradual_underflow
 from taut.certify.samples.assess import check_samples, plain_float64
 
 
+@gradual_underflow()
 def verify(
     certificate: Certificate,
     model: nn.Module | Program,
