@@ -338,11 +338,16 @@ ENTRIES = [
         pointwise(
             entries.Clamp(low=low, high=high),
             lambda x, low=low, high=high: clamped(x, low, high),
-            k=1,
+            k=k,
             m=lambda x, size=size: mapped(lambda v: Fraction(size), x),
             n=0.0,
         )
-        for low, high, size in ((-0.5, 0.25, 0.5), (-math.inf, 2.0, 2.0), (-0.1, math.inf, 0.1))
+        for low, high, size, k in (
+            (-0.5, 0.25, 0.5, 1),
+            (-math.inf, 2.0, 2.0, 0),
+            (-0.1, math.inf, 0.1, 1),
+            (0.0, 257.0, 257.0, 1),
+        )
     ),
     *(
         pointwise(

@@ -149,6 +149,12 @@ def pad(node: Node, x: Array) -> Result:
     return windows.pad_images(x, node["widths"], "zeros"), None
 
 
+def clamp_roundings(node: Node) -> int:
+    """None where every arithmetic holds the bounds."""
+    ends = [end for end in (float(node["low"]), float(node["high"])) if math.isfinite(end)]
+    return int(any(end != int(end) or abs(end) > 256 for end in ends))
+
+
 def clamp(node: Node, x: Array) -> Result:
     low, high = float(node["low"]), float(node["high"])
     return np.minimum(np.maximum(x, low), high), np.full_like(x, max(abs(b) for b in (low, high, 0) if abs(b) < np.inf))

@@ -66,7 +66,7 @@ OPERATIONS = {
     "relu": Operation({}, "", _exact(lambda x: np.maximum(x, 0))),
     "abs": Operation({}, "", _exact(np.abs)),
     "negate": Operation({}, "", _exact(np.negative)),
-    "clamp": Operation({"low": "limit", "high": "limit"}, "", o.clamp, lambda n: 1),
+    "clamp": Operation({"low": "limit", "high": "limit"}, "", o.clamp, o.clamp_roundings),
     "leaky_relu": Operation(
         {"slope": "number"}, "", lambda n, x: o.leaky(n, x, float(n["slope"])), lambda n: 1, _slope
     ),

@@ -65,10 +65,14 @@ class Clamp(Operation):
         return x.clamp(self.low, self.high)
 
     def roundings(self, shape: Shape) -> int:
-        return 1
+        """None where every arithmetic holds the bounds."""
+        return int(any(end != int(end) or abs(end) > 256 for end in self._ends()))
 
     def magnitude(self, x: Tensor) -> Tensor:
-        return torch.full_like(x, max((abs(end) for end in (self.low, self.high) if math.isfinite(end)), default=0.0))
+        return torch.full_like(x, max(map(abs, self._ends()), default=0.0))
+
+    def _ends(self) -> list[float]:
+        return [end for end in (self.low, self.high) if math.isfinite(end)]
 
     def spread(self, norm: Norm, shape: Shape) -> float:
         return 0.0
