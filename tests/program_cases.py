@@ -340,7 +340,7 @@ ENTRIES = [
             lambda x, low=low, high=high: clamped(x, low, high),
             k=k,
             m=lambda x, size=size: mapped(lambda v: Fraction(size), x),
-            n=0.0,
+            n=0.0 if k else 1.0,
         )
         for low, high, size, k in (
             (-0.5, 0.25, 0.5, 1),

@@ -113,11 +113,14 @@ def product_up(values: Iterable[float]) -> float:
 
 
 def root_sum_squares_up(values: Iterable[float]) -> float:
-    """A float64 that is not below sqrt(sum of squares); the largest value is factored out against overflow."""
+    """A float64 that is not below sqrt(sum of squares); where squares would leave the range the largest value is
+    factored out."""
     listed = list(values)
     top = max(listed, default=0.0)
     if top == 0.0 or math.isinf(top):
         return top
+    if 2.0**-400 < top < 2.0**400:
+        return sqrt_up(sum_up(mul_up(value, value) for value in listed))
     return mul_up(top, sqrt_up(sum_up(mul_up(r, r) for r in (div_up(value, top) for value in listed))))
 
 

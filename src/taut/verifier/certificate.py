@@ -224,7 +224,7 @@ def _check_sample(
         return
     highest = min(float(proof.highest[row]), most)
     need(radius == 0 or radius <= highest, f"the radius of sample {i} is {radius!r}, above {max(highest, 0.0)!r}")
-    lowest = min(float(proof.lowest[row]), most * (1 - 2.0**-24))
+    lowest = min(float(proof.lowest[row]), most * (1 - 2.0**-24), 2.0**100)  # beyond, underflow is all that is left
     need(not radius < lowest, f"the radius of sample {i} is {radius!r}, below {lowest!r}")
     other = radius > 0 and claim.kind != "top_k" and prediction != c["label"][i]
     need(not other, f"sample {i} is misclassified, and has the radius {radius!r}")

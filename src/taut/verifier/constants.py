@@ -39,6 +39,8 @@ def bound(node: Node, norm: str) -> float:
 def row_sum(node: Node) -> float:
     """At least the norm of a linear map in linf: the result of |W| on ones."""
     weight = node.tensors["weight"]
+    if not weight.any():
+        return 0.0
     sums = apply_weight(node, np.ones((1, *node.source)), np.abs(weight), None)
     return float(sums.max(initial=0.0)) * (1 + 2 * gamma(weight.size + 8)) + 2.0**-1000
 
@@ -69,16 +71,14 @@ def spectral_options(node: Node) -> list[tuple[float, list[Array], list[tuple[in
     options: list[tuple[float, list[Array], list[tuple[int, int]] | None]] = []
     if node["padding_mode"] == "circular":
         sizes, outs = node.source[1:], node.shape[1:]
-        if all(n % s == 0 for n, s in zip(sizes, stride, strict=True)):
-            seam = math.prod(-(-o * s // n) for o, s, n in zip(outs, stride, sizes, strict=True))
-            rest = [d // math.gcd(s, d) for s, d in zip(stride, dilation, strict=True)]
-            torus = list(zip([n // s for n, s in zip(sizes, stride, strict=True)], rest, strict=True))
-            options.append((_root(seam), pieces, torus))
         starts = zip(outs, stride, sizes, strict=True)
         seam = math.prod(int(np.bincount(np.arange(o) * s % n).max()) for o, s, n in starts)
-        if max(stride) > 1:
-            single = kernels.phases(weight, (1,) * len(stride), dilation, groups)
-            options.append((_root(seam), single, list(zip(sizes, dilation, strict=True))))
+        # a stride is kept on axes whose size it divides; on the others the outputs are some of those of stride 1
+        dividing = tuple(s if n % s == 0 else 1 for n, s in zip(sizes, stride, strict=True))
+        for used in {dividing, (1,) * len(stride)}:
+            rest = [d // math.gcd(s, d) for s, d in zip(used, dilation, strict=True)]
+            torus = list(zip([n // s for n, s in zip(sizes, used, strict=True)], rest, strict=True))
+            options.append((_root(seam), kernels.phases(weight, used, dilation, groups), torus))
     return sorted([*options, (_root(repeated), pieces, None)], key=lambda option: option[0])
 
 

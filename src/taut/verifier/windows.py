@@ -81,7 +81,8 @@ def windows_of(node: Node, x: Array, fill: float) -> Iterator[Array]:
     outs, pads = [], []
     for n, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True):
         free = n + 2 * p - d * (k - 1) - 1
-        need(free >= 0, f"{node}: the window is larger than the image")
+        fits = free >= 0 or (node.settings.get("ceil_mode") and free > -s)
+        need(fits, f"{node}: the window is larger than the image")
         out = -(-free // s) if node.settings.get("ceil_mode") else free // s
         out += 1 if (out * s < n + p or not node.settings.get("ceil_mode")) else 0  # no window starts in the padding
         outs.append(out)

@@ -120,4 +120,4 @@ class Examiner:
         each = room / inflate(moves.slopes * (1.0 + slack)) * _SLIGHTLY_LESS
         radius = each.kthvalue(self.question.k, dim=1).values
         good = torch.isfinite(found.logits).all(dim=1) & (radius > 1.0 / self.analysis.arithmetic.largest)
-        return torch.where(good, radius.clamp(max=moves.farthest), 0.0)
+        return torch.where(good, radius.clamp(max=moves.farthest / (1.0 + 2.0**-40 + slack)), 0.0)
