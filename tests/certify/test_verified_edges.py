@@ -1,4 +1,4 @@
-"""Certificates at the edge of the arithmetic, and of what torch accepts, are proven by the second implementation too."""
+"""Certificates at the edge of the arithmetic, and of what torch accepts, are proven by both implementations."""
 
 import pytest
 import torch
