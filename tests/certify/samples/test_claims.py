@@ -213,6 +213,16 @@ def test_claims_that_do_not_fit_the_network_are_refused(classes: int, label: int
     assert "\n" not in str(caught.value)
 
 
+def test_a_pair_of_rows_too_far_apart_for_float64_proves_nothing() -> None:
+    """Classes 0 and 1 meet at x = 0.95; the square of the distance of their rows overflows, that of each row does not."""
+    model, huge = nn.Linear(1, 3).double(), 8e153
+    with torch.no_grad():
+        model.weight.copy_(huge * torch.tensor([[1.0], [-1.0], [0.1]], dtype=torch.float64))
+        model.bias.copy_(huge * torch.tensor([0.0, 1.9, 0.0], dtype=torch.float64))
+    x = torch.ones(1, 1, dtype=torch.float64)
+    assert float(robustness(model, x, torch.tensor([0])).radius) <= 0.05
+
+
 def test_unknown_claims_are_refused() -> None:
     with pytest.raises((ValueError, TypeError), match="best"):  # where types are checked, they say it first
         robustness(linear(4), torch.ones(1, 5), torch.zeros(1, dtype=torch.int64), claim="best")  # type: ignore[arg-type]

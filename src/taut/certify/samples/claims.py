@@ -118,6 +118,7 @@ class Examiner:
         moves = found.moves
         room = (found.margins * _SLIGHTLY_LESS - inflate(moves.errors * errors)) * _SLIGHTLY_LESS
         each = room / inflate(moves.slopes * (1.0 + slack)) * _SLIGHTLY_LESS
+        each = torch.where(each.isnan(), -torch.inf, each)  # of two infinities; sorting would put it last, behind all
         radius = each.kthvalue(self.question.k, dim=1).values
         good = torch.isfinite(found.logits).all(dim=1) & (radius > 1.0 / self.analysis.arithmetic.largest)
         return torch.where(good, radius.clamp(max=moves.farthest / (1.0 + 2.0**-40 + slack)), 0.0)
