@@ -71,6 +71,18 @@ def test_hooks_and_rules_of_ones_own_are_no_part_of_a_chain() -> None:
         taut.lipschitz_bound(nn.Sequential(ruled, nn.Linear(2, 2)), method="eclipse")
 
 
+class Called(nn.Linear):
+    """Does more when it is called than its forward does."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return 10.0 * super().__call__(x)
+
+
+def test_a_call_of_ones_own_is_no_part_of_a_chain() -> None:
+    with pytest.raises(TypeError, match="module '0' \\(Called\\) is no part"):
+        taut.lipschitz_bound(nn.Sequential(Called(2, 2), nn.ReLU(), nn.Linear(2, 2)), method="eclipse")
+
+
 def test_arguments_are_checked() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     with pytest.raises(ValueError, match="method must be 'product', 'eclipse' or 'lipsdp', got 'sdp'"):

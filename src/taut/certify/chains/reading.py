@@ -139,7 +139,9 @@ def _read(reader: _Reader, module: Any, name: str) -> None:
 
 
 def _is_linear(module: Any) -> bool:
-    return is_plain_linear(module) and not hasattr(module, "lipschitz_constant")
+    """A subclass can also do more when it is called; a traced graph shows that, a chain does not."""
+    plainly_called = type(module).__call__ is nn.Module.__call__
+    return is_plain_linear(module) and plainly_called and not hasattr(module, "lipschitz_constant")
 
 
 def _passes(module: Any) -> bool:
