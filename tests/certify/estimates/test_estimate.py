@@ -81,6 +81,8 @@ def test_rounding_makes_no_slope(norm: str) -> None:
     for offset in (1e6, 1e12, 1e16):
         found = estimate(Formula(lambda x, offset=offset: (x + offset) - offset), inputs, norm=norm, evaluations=3000)
         assert found.value <= 1.0
+        in_place = Formula(lambda x, offset=offset: x.clone().add_(offset).sub_(offset))
+        assert estimate(in_place, inputs, norm=norm, evaluations=3000).value <= 1.0
         biased = nn.Linear(5, 5, bias=True).double()
         nn.init.eye_(biased.weight)
         nn.init.constant_(biased.bias, offset)

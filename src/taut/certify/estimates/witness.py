@@ -60,8 +60,8 @@ def rounding_estimate(
 
 
 class _Noisy(TorchDispatchMode):
-    """Every operation gets its float64 operands with a random relative error; those that it changes, or that its result
-    is a view of, as they are, so that what is computed stays the same function."""
+    """Every operation gets its float64 operands with a random relative error; those that its result is a view of as
+    they are, so that what is computed stays the same function, and those that it changes with the error afterwards."""
 
     def __init__(self, device: torch.device, seed: int) -> None:
         super().__init__()
@@ -82,7 +82,18 @@ class _Noisy(TorchDispatchMode):
         named = {
             name: tree_map(self.disturbed, value) if name in free else value for name, value in (kwargs or {}).items()
         }
-        return func(*given, **named)
+        result = func(*given, **named)
+        every = {**dict(zip((argument.name for argument in formal), args, strict=False)), **(kwargs or {})}
+        for argument in formal:
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                tree_map(self._disturb, every.get(argument.name))
+        return result
+
+    def _disturb(self, written: Any) -> Any:
+        """Or what x.add_(c) rounds would not be seen by the x.sub_(c) that follows."""
+        if isinstance(written, Tensor) and written.dtype == torch.float64:
+            written.copy_(self.disturbed(written))
+        return written
 
 
 def _length_up(gap: Float[Tensor, "one n"], norm: Norm) -> float:
