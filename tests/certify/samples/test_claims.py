@@ -214,7 +214,7 @@ def test_claims_that_do_not_fit_the_network_are_refused(classes: int, label: int
 
 
 def test_a_pair_of_rows_too_far_apart_for_float64_proves_nothing() -> None:
-    """Classes 0 and 1 meet at x = 0.95; the square of the distance of their rows overflows, that of each row does not."""
+    """Classes 0 and 1 meet at x = 0.95; the square of the distance of their rows overflows, but not that of a row."""
     model, huge = nn.Linear(1, 3).double(), 8e153
     with torch.no_grad():
         model.weight.copy_(huge * torch.tensor([[1.0], [-1.0], [0.1]], dtype=torch.float64))
