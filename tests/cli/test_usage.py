@@ -197,3 +197,26 @@ def test_a_run_folder_in_place_of_a_recipe_is_explained(taut, finished: Path) ->
     shown = taut("train", finished)
     assert shown.code == 2
     assert f"--resume {finished}" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--out", "."], "--out names a file, and . is a folder"),
+        (["--out", "new/samples.npz"], "samples.npz is a file that is written beside it"),
+        (["--top-k", "0"], "--top-k must be at least 1, got 0"),
+    ],
+)
+def test_a_certificate_that_cannot_be_meant_is_refused_before_anything_is_written(
+    taut, tmp_path, monkeypatch, options: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = taut("certify", "run", *options)
+    assert (shown.code, list(tmp_path.iterdir())) == (2, [])
+    assert sentence in shown.err
+
+
+def test_verifying_a_folder_says_that_it_is_one(taut, tmp_path) -> None:
+    shown = taut("verify", tmp_path)
+    assert shown.code == 1
+    assert f"{tmp_path} is a folder" in shown.err

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from taut.cli.parse import parse
+from taut.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,12 @@ class Options:
 def main(arguments: Sequence[str]) -> None:
     """Run `taut certify` with `arguments`."""
     options = parse(Options, arguments, prog="taut certify")
+    if options.top_k < 1:
+        raise UsageError(f"--top-k must be at least 1, got {options.top_k}")
+    if options.out is not None and options.out.is_dir():  # else its parent would get the network and the samples
+        raise UsageError(f"--out names a file, and {options.out} is a folder: name a file in it, certificate.json")
+    if options.out is not None and options.out.name in ("network.safetensors", "samples.npz"):
+        raise UsageError(f"--out names the certificate, and {options.out.name} is a file that is written beside it")
     from dataclasses import replace
 
     from taut.tasks.classification import load_run

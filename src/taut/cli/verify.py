@@ -39,6 +39,8 @@ def main(arguments: Sequence[str]) -> None:
     from taut.verifier.__main__ import show_progress, summary
     from taut.verifier.files import parse_json, read_bytes
 
+    if options.certificate.is_dir():
+        raise UserError(f"{options.certificate} is a folder: name the file in it, such as certificate.json")
     if not options.certificate.is_file():
         raise UserError(f"there is no certificate {options.certificate}")
     network, inputs, labels = _of_run(options) if options.run is not None else _of_files(options)
