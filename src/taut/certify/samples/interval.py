@@ -17,11 +17,11 @@ from taut.certify.program.affine import BatchNorm, Linear, Multiply, Scale
 from taut.certify.program.blocks import Block
 from taut.certify.program.convolution import Conv, ConvTranspose
 from taut.certify.program.distances import Distance
-from taut.certify.program.entries import Abs, Negate, Smooth
+from taut.certify.program.entries import Abs, LeakyReLU, Negate, Smooth
 from taut.certify.program.joins import Add, Subtract
 from taut.certify.program.learned import Fold, Learned
 from taut.certify.program.operation import Operation, Stored
-from taut.certify.program.pools import L2Norm, L2Pool
+from taut.certify.program.pools import L2Norm, L2Pool, SumPool
 from taut.certify.program.program import Node
 from taut.certify.rounding import gamma, gradual_underflow, inflate
 from taut.functional.linf_distance import blocks
@@ -71,7 +71,8 @@ def _through(place: int, node: Node, boxes: list[Box]) -> Box:
         return _affine(operation, box)
     if isinstance(operation, Distance):
         return _distance(operation, box)
-    if isinstance(operation, Learned | Smooth | L2Norm | L2Pool):
+    falling = isinstance(operation, LeakyReLU) and operation.slope < 0.0  # and rising, to either side of 0
+    if falling or isinstance(operation, Learned | Smooth | L2Norm | L2Pool):
         return _around(operation, box)
     if isinstance(operation, Abs):
         nearest = torch.maximum(box[0], -box[1]).clamp(min=0.0)
@@ -91,9 +92,9 @@ def _joined(operation: Operation, boxes: list[Box]) -> Box:
 
 
 def _monotone(operation: Operation, box: Box) -> Box:
-    """Sorts, ReLU, sums and rearrangements rise in every entry; factors, negation and batch norm rise or fall."""
+    """Sorts, ReLU and rearrangements rise in every entry; factors, divided sums, negation and batch norm rise or fall."""
     ends = operation(box[0]), operation(box[1])
-    if isinstance(operation, Scale | Multiply | Negate | BatchNorm):
+    if isinstance(operation, Scale | Multiply | Negate | BatchNorm | SumPool):
         ends = torch.minimum(*ends), torch.maximum(*ends)
     roundings = operation.roundings(tuple(box[0].shape[1:]))
     if not roundings:
