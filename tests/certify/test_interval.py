@@ -88,12 +88,12 @@ def test_the_absolute_value_across_zero() -> None:
     assert high.tolist() == [[2.0, 2.0, 3.0]]
 
 
-@pytest.mark.parametrize("model", [nn.LeakyReLU(-2.0), nn.AvgPool1d(2, divisor_override=-3)])
+@pytest.mark.parametrize("model", [nn.LeakyReLU(-2.0), nn.AvgPool2d(2, divisor_override=-3)])
 def test_what_falls_somewhere_is_turned_around(model: nn.Module) -> None:
-    centre = torch.tensor([[[-1.0, 0.2, 3.0, -0.1]]], dtype=torch.float64)
+    centre = torch.tensor([-1.0, 0.2, 3.0, -0.1], dtype=torch.float64).view(1, 1, 2, 2)
     low, high = interval_bound(model, centre - 0.5, centre + 0.5)
     for corner in itertools.product((-0.5, 0.0, 0.5), repeat=4):
-        out = model(centre + torch.tensor(corner, dtype=torch.float64))
+        out = model(centre + torch.tensor(corner, dtype=torch.float64).view_as(centre))
         assert bool((low <= out).all())
         assert bool((out <= high).all())
 

@@ -92,7 +92,7 @@ def _joined(operation: Operation, boxes: list[Box]) -> Box:
 
 
 def _monotone(operation: Operation, box: Box) -> Box:
-    """Sorts, ReLU and rearrangements rise in every entry; factors, divided sums, negation and batch norm rise or fall."""
+    """Sorts, ReLU, rearrangements rise in every entry; factors, divided sums, negation and batch norm rise or fall."""
     ends = operation(box[0]), operation(box[1])
     if isinstance(operation, Scale | Multiply | Negate | BatchNorm | SumPool):
         ends = torch.minimum(*ends), torch.maximum(*ends)
