@@ -362,3 +362,33 @@ def test_the_tree_shows_every_constant_rounded_up() -> None:
     ]
     third = float(lines[2].lstrip("├└─│ ").split()[0])
     assert float(torch.tensor(1 / 3)) <= third <= 0.33333335
+
+
+class Doubling(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.scale.mul_(2)
+        return x * self.scale
+
+
+class Times(nn.Module):
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+def test_a_forward_that_changes_what_the_model_holds_is_refused() -> None:
+    with pytest.raises(TypeError, match="changes 'scale'"):
+        lipschitz_bound(Doubling())
+
+
+def test_whole_factors_are_rounded_up() -> None:
+    assert lipschitz_bound(Times(2**53 + 1)) == 2.0**53 + 2
+    with pytest.raises(TypeError, match="finite constant factors"):
+        lipschitz_bound(Times(10**400))

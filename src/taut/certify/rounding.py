@@ -124,6 +124,18 @@ def root_sum_squares_up(values: Iterable[float]) -> float:
     return mul_up(top, sqrt_up(sum_up(mul_up(r, r) for r in (div_up(value, top) for value in listed))))
 
 
+def float_up(a: int | float) -> float:
+    """The smallest float64 that is not below a finite number, which may be an integer of any size.
+
+    >>> float_up(2**53 + 1) == 2.0**53 + 2
+    True
+    """
+    try:
+        return _directed(float(a), lambda: Fraction(a), up=True)
+    except OverflowError:
+        return math.inf if a > 0 else -math.nextafter(math.inf, 0.0)
+
+
 def ldexp_up(a: float, exponent: int) -> float:
     """The smallest float64 that is not below a * 2^exponent, a >= 0: infinity on overflow."""
     return _ldexp(a, exponent, up=True)

@@ -98,6 +98,15 @@ class Arithmetic:
             total = float(up(total + part + total * part)) if part else total
         return total
 
+    def cost_of_sum(self, roundings: int) -> float:
+        """At least h: what its operands and its sum cost, before and in the result that is kept."""
+        if roundings == 0:
+            return 0.0
+        total = gamma(roundings, self.accumulate)
+        for part in [self.operand] * 2:
+            total = float(up(total + part + total * part)) if part else total
+        return float(up(total * (1 + self.result))) if self.result else total
+
 
 # Its `tiny` covers the underflow of squares, too.
 FLOAT64 = Arithmetic("float64", operand=0.0, accumulate=UNIT, result=0.0, tiny=2.0**-500, largest=2.0**900)

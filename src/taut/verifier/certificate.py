@@ -63,6 +63,9 @@ def _verify(c: Any, network: Network, inputs: Array, labels: Array, progress: Ca
     wrong = next((i for i, (a, b) in enumerate(zip(c["label"], labels.tolist(), strict=True)) if a != b), None)
     need(wrong is None, f"the label of sample {wrong} is not the one that the certificate states")
     nodes = read_program(network.program, values, FORMATS)
+    if arithmetic.name not in ("real", "float64"):
+        for node in nodes:
+            _check_settings(node, arithmetic)
     if arithmetic.name.startswith("float32"):  # where operands lose nothing, they have to be float32 numbers
         for node in nodes:
             _check_float32(node, arithmetic)
@@ -145,6 +148,13 @@ def _read_arithmetic(entry: Any) -> Arithmetic:
     enough = all(getattr(found, key) >= getattr(least, key) for key in names[:-1]) and found.largest <= least.largest
     need(enough, f"arithmetic {found.name!r} rounds more, or overflows earlier, than the certificate states")
     return found
+
+
+def _check_settings(node: Node, arithmetic: Arithmetic) -> None:
+    """Numbers beside the tensors have to be far within the range of float32."""
+    for key, value in node.settings.items():
+        far = isinstance(value, float) and math.isfinite(value) and value != 0 and not 2.0**-60 <= abs(value) <= 2.0**60
+        need(not far, f"{key} of {node} is {value!r}, beyond what {arithmetic.name} is certified for")
 
 
 def _check_float32(node: Node, arithmetic: Arithmetic) -> None:

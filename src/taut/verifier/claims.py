@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from taut.verifier.arithmetic import FLOAT64, UNIT, Arithmetic, Array, down, gamma, norm, row_norms, up
+from taut.verifier.arithmetic import FLOAT64, UNIT, Arithmetic, Array, down, multiply_up, norm, row_norms, up
 from taut.verifier.program import Node
 from taut.verifier.recursion import State
 
@@ -61,7 +61,9 @@ def prove(
     with np.errstate(all="ignore"):
         highest = down(margins - 2 * UNIT * np.abs(margins) - errors) / slopes
         highest = np.where(highest > 0, highest * (1 - 2.0**-48), highest)
+        highest = np.where(np.isfinite(errors) & np.isfinite(slopes) & ~np.isnan(highest), highest, -np.inf)
         lowest = (margins - 5 * errors) / slopes * (1 - 2.0**-24)
+        lowest = np.where(np.isfinite(highest), lowest, -np.inf)
     if claim.kind != "sign":
         rows = np.arange(len(labels))
         for table in (margins, highest, lowest):
@@ -82,7 +84,9 @@ def _at_head(
     magnitude = states[linear.index].magnitude
     assert magnitude is not None
     factors = [abs(float(s["factor"])) for s in scales]
-    c, largest = (float(up(np.prod(f)) * (1 + gamma(len(f) + 4))) for f in (factors, np.maximum(factors, 1.0)))
+    c = largest = 1.0
+    for factor in factors:
+        c, largest = multiply_up(c, factor), multiply_up(largest, max(factor, 1.0))
     k = weight.shape[1] + 1 + len(scales)
     g0, g = FLOAT64.cost(k), arithmetic.cost(k, results=1 + len(scales))
     rows = float(row_norms(weight, claim.norm).max())

@@ -201,6 +201,8 @@ def _exponential_at_most(node: Node, stated: float) -> bool:
     kernel = parts.inner.tensors["weight"]
     same = all(2 * a == 2 * b == k - 1 for (a, b), k in zip(node["padding"], kernel.shape[2:], strict=True))
     skew = np.array_equal(kernel, -kernels.adjoint(kernel)) and node["padding_mode"] in ("zeros", "circular") and same
+    if node["padding_mode"] not in ("zeros", "circular"):
+        return False  # pixels are copied, and the kernel alone says nothing
     norm = kernels.upper(kernel, parts.grid)
     if not skew:
         return bool(sum(norm**i / math.factorial(i) for i in range(node["terms"])) * (1 + 2.0**-46) <= stated)

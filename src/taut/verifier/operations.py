@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from taut.verifier import windows
-from taut.verifier.arithmetic import Array, frobenius, gamma, root_up, row_norms
+from taut.verifier.arithmetic import Array, ceiling, frobenius, gamma, root_up, row_norms
 from taut.verifier.errors import need
 from taut.verifier.program import Node
 
@@ -86,9 +86,11 @@ def batch_norm(node: Node, x: Array) -> Result:
     assert mean is not None
     assert variance is not None
     need(all(t is None or t.shape == (x.shape[1],) for t in node.tensors.values()), f"{node}: not one entry a channel")
-    need((variance + node["eps"] > 0).all(), f"{node}: variance + eps is not positive")
+    good = (variance >= 0).all() and node["eps"] >= 0 and (variance + node["eps"] > 0).all()
+    need(good, f"{node}: variance and eps must not be negative, and not both 0")
     scale, shift = np.ones_like(mean) if weight is None else weight, np.zeros_like(mean) if bias is None else bias
     factor = scale / np.sqrt(variance + node["eps"])
+    need(((np.abs(factor) > 2.0**-900) | (scale == 0)).all(), f"{node}: a scale is too small for float64")
     node.kept["scale"] = float(np.abs(factor).max()) * (1 + 2.0**-49)
     result = (x - per_channel(mean, x)) * per_channel(factor, x) + per_channel(shift, x)
     size = (np.abs(x) + per_channel(np.abs(mean), x)) * per_channel(np.abs(factor), x)
@@ -295,7 +297,7 @@ def pool_spread(node: Node, norm: str) -> float:
         return root_up(float(windows.overlap(node) if norm == "l2" else taps))
     top = count if node.op == "sum" else taps * (windows.overlap(node) if norm == "l2" else taps)
     top = top * top if node.op == "sum" and norm == "linf" else top
-    return root_up(Fraction(top) / Fraction(node["divisor"]) ** 2)
+    return ceiling(Fraction(root_up(float(top))) / Fraction(node["divisor"]))
 
 
 def distance_spread(node: Node, norm: str) -> float:

@@ -148,17 +148,20 @@ def _operation(
     if "spread" not in node.kept:
         node.kept["spread"] = up(operation.spread(node, kind))
     spread = node.kept["spread"]
-    g0, g = FLOAT64.cost(k), arithmetic.cost(k)
+    g0, h = FLOAT64.cost(k), arithmetic.cost_of_sum(k)
+    t = h * spread + arithmetic.result * factor
     size = up(norm(magnitude, kind) * (1 + 3 * gamma(k + 8)))
     lost = k * math.sqrt(math.prod(node.shape) if kind == "l2" else 1)  # roundings that may underflow
     height = size + spread * (e + a)
-    extent.include(up(height), float(up(spread * (p + b))))
-    moved = factor * a + g * (spread * a + size + spread * e) + arithmetic.tiny * lost
+    squared = math.sqrt(arithmetic.largest) if node.op in ("l2_norm", "l2_pool") else 1.0
+    extent.include(up(height * squared), float(up(spread * (p + b) * squared)))
+    kept = arithmetic.result * (norm(value, kind) * (1 + 3 * gamma(value[0].size + 8)) + g0 * size)
+    moved = factor * a + t * (a + e) + h * size + kept + arithmetic.tiny * lost
     return State(
         value,
         up(factor * e + g0 * size + FLOAT64.tiny * lost),
         up(moved),
-        float(up(factor * b + g * spread * (b + p))),
+        float(up(factor * b + t * (b + p))),
         p,
         magnitude,
     )

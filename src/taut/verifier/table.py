@@ -151,9 +151,10 @@ def exact_constant(node: Node, norm: str) -> float | None:
 def _largest_product(a: Array, b: Array) -> float:
     """The largest |a b|, entry by entry, rounded up once."""
     products = np.abs(a * b)
-    near = np.argwhere(products >= products.max() * (1 - 2.0**-50))[:1000]
-    a, b = np.broadcast_arrays(a, b)
-    return max(ceiling(abs(Fraction(float(a[tuple(i)])) * Fraction(float(b[tuple(i)])))) for i in near)
+    a, b = np.broadcast_arrays(np.abs(a), np.abs(b))
+    near = products >= products.max() * (1 - 2.0**-50)
+    pairs = set(zip(a[near].tolist(), b[near].tolist(), strict=True))
+    return ceiling(max(Fraction(x) * Fraction(y) for x, y in pairs))
 
 
 def _fold_constant(v: Array, norm: str) -> float:

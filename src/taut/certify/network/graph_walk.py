@@ -13,7 +13,7 @@ from taut.certify.breakdown import Breakdown, Norm, added, apart, chain, joined
 from taut.certify.network.tracing import display_name
 from taut.certify.norms.gram import exact_float64
 from taut.certify.norms.spectral import Proof
-from taut.certify.rounding import div_up
+from taut.certify.rounding import div_up, float_up
 from taut.certify.rules.function_constants import LERPS, ends_and_factors, function_proof
 from taut.certify.rules.function_rules import (
     ADDITIONS,
@@ -181,7 +181,7 @@ class Walk:
             other = right if moving[0] is left else left
             return self._scaled(node, moving[0], self._magnitude(node, other), other)
         if target in QUOTIENTS and moving == (left,) and isinstance(right, int | float) and right:
-            return self._scaled(node, moving[0], div_up(1.0, abs(float(right))), right)
+            return self._scaled(node, moving[0], div_up(1.0, -float_up(-abs(right))), right)
         return None
 
     def _between(self, node: fx.Node) -> Path:
@@ -212,8 +212,8 @@ class Walk:
 
     def _magnitude(self, node: fx.Node, other: Any) -> float:
         """Largest absolute value of a factor: a number, or a parameter or buffer of the model."""
-        if isinstance(other, int | float) and math.isfinite(other):
-            return abs(float(other))
+        if isinstance(other, int | float) and math.isfinite(factor := float_up(abs(other))):
+            return factor
         value = self.values.get(other) if isinstance(other, fx.Node) else None
         if isinstance(value, Tensor) and value.is_floating_point():
             return float(exact_float64(value).abs().amax())

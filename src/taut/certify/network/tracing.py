@@ -86,12 +86,16 @@ def trace_to(model: nn.Module, is_leaf: Callable[[nn.Module], bool]) -> fx.Graph
     inputs)."""
     refuse_meta(model)
     root = _Root(model)
+    held = [(name, value, value._version) for name, value in (*model.named_parameters(), *model.named_buffers())]
     try:
         with torch.no_grad(), nothing_random():
             graph = _Tracer(is_leaf).trace(root)
     except Exception as error:  # tracing runs the model's own code, which can raise anything
         message = f"cannot trace the forward of {kind_of(model)}, so it has no Lipschitz rule: {error}"
         raise TypeError(message) from error
+    for name, value, version in held:
+        if value._version != version:
+            raise TypeError(f"the forward of {kind_of(model)} changes {name!r}, so that it is another one at each call")
     return fx.GraphModule(root, graph)
 
 

@@ -127,6 +127,13 @@ class BatchNorm(Operation):
         deviation = (self.variance.exact + self.eps).sqrt()
         return 1.0 / deviation if self.weight is None else self.weight.exact / deviation
 
+    def __post_init__(self) -> None:
+        if bool((self.variance.exact < 0).any()) or self.eps < 0:
+            raise ValueError(f"variances and eps must not be negative, got eps={self.eps}")
+        scale, weight = self._scale().abs(), self.weight
+        if bool(((scale <= 2.0**-900) & (scale != 0 if weight is None else weight.exact != 0)).any()):
+            raise ValueError("a weight over its deviation is too small for float64")
+
     def proof(self, norm: Norm, shape: Shape) -> Proof:
         weight = None if self.weight is None else self.weight.exact
         return stored_statistics_proof(weight, self.variance.exact, self.eps)

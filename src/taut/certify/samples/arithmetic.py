@@ -6,7 +6,8 @@ an operation with k > 0 roundings costs, relative to its magnitude,
 
     g(k) = (1 + operand)^2 (1 + gamma_k(accumulate)) (1 + result) - 1,      gamma_k(v) = k v / (1 - k v),
 
-in any order of summation, fused or not (Higham, 2002, chapter 3).
+in any order of summation, fused or not (Higham, 2002, chapter 3). Told apart, that is h(k) = ((1 + operand)^2
+(1 + gamma_k(accumulate)) - 1) (1 + result) relative to the magnitude, and `result` relative to the result.
 """
 
 import math
@@ -50,12 +51,26 @@ class Arithmetic:
             return math.inf
         numbers = (1 + Fraction(self.operand)) ** (2 * kept) * (1 + Fraction(self.result)) ** kept
         exact = numbers * (1 + product / (1 - product)) - 1
-        nearest = float(exact)
-        return nearest if nearest >= exact else math.nextafter(nearest, math.inf)
+        return _up(exact)
+
+    def roundoff_of_sum(self, roundings: int) -> float:
+        """h, rounded up: what is relative to the magnitude of the terms, without the rounding of the result itself."""
+        if roundings == 0:
+            return 0.0
+        product = roundings * Fraction(self.accumulate)
+        if product >= Fraction(1, 2):
+            return math.inf
+        before = (1 + Fraction(self.operand)) ** 2 * (1 + product / (1 - product)) - 1
+        return _up(before * (1 + Fraction(self.result)))
 
     def numbers(self) -> dict[str, float]:
         """The five numbers, by name."""
         return {name: getattr(self, name) for name in ("operand", "accumulate", "result", "tiny", "largest")}
+
+
+def _up(exact: Fraction) -> float:
+    nearest = float(exact)
+    return nearest if nearest >= exact else math.nextafter(nearest, math.inf)
 
 
 _NARROW: dict[str, Any] = {"tiny": 2.0**-62, "largest": 2.0**100}
@@ -133,6 +148,13 @@ def refuse_unfit(arithmetic: Arithmetic, program: Program) -> None:
         if isinstance(operation, Distance) and operation.q:
             where = f"module {node.name!r} ({node.kind})"
             raise TypeError(f"{where} can be certified in float64 only, not {arithmetic.name}")
+        for key, value in operation.settings().items():
+            far = isinstance(value, float) and value != 0.0 and not 2.0**-60 <= abs(value) <= 2.0**60
+            if far and math.isfinite(value):
+                raise TypeError(
+                    f"module {node.name!r} ({node.kind}) has {key}={value!r}, which {arithmetic.name} cannot be "
+                    "certified for: it takes numbers between 2^-60 and 2^60"
+                )
         if isinstance(operation, Multiply | Shift):
             continue  # one constant for each entry: its rounding is within that of the result
         for value in operation.tensors().values():

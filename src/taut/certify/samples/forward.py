@@ -2,14 +2,16 @@ r"""Running rounding-error analysis: at the sample, and at every point of a ball
 
 Notation: x is the exact value of a node at the sample, X the computed one (in float64), x' and X' those at a perturbed
 input at distance <= rho, X' in the arithmetic that is certified; L the constant of an operation, P the product of the
-constants along the path to it, m its magnitude, N its spread, g_0 and g its roundoff in float64 and in the certified
-arithmetic. With |f(X') computed - f(X') exact| <= g ||m(X')|| and ||m(X')|| <= ||m(X)|| + N ||X' - X||,
+constants along the path to it, m its magnitude, N its spread, g_0 its roundoff in float64, h that of its sum in the
+certified arithmetic, and r that of a result that is kept. As |f(X') computed - f(X') exact| <= h ||m(X')|| +
+r ||f(X')||, ||m(X')|| <= ||m(X)|| + N ||X' - X|| and ||f(X')|| <= ||f(X)|| + L ||X' - X||, with t = h N + r L,
 
     |X - x|   <= e,         e' = L e + g_0 ||m(X)||,
-    |X' - x'| <= A + B rho, A' = (L + g N) A + g (||m(X)|| + N e),  B' = (L + g N) B + g N P,
+    |X' - x'| <= A + B rho, A' = (L + t) A + h ||m(X)|| + r ||f(X)|| + t e,    B' = (L + t) B + t P,
 
-as ||X' - X|| <= (A + B rho) + P rho + e. Sums of branches add e, A, B and P and round once; joins take the root of the
-sum of squares (linf: the largest) and do not round. A block runs the same recursion on its parts, from e = A = B = 0
+as ||X' - X|| <= (A + B rho) + P rho + e. ||f(X)|| is at most that of the computed result and
+g_0 ||m(X)||. Sums of branches add e, A, B and P and round once; joins take the root of the sum of squares (linf: the
+largest) and do not round. A block runs the same recursion on its parts, from e = A = B = 0
 and P = 1, with N in the place of the parts' constants; its results e_in, A_in, B_in give
 
     e' = L e + e_in,        A' = (L + B_in) A + A_in + B_in e,      B' = (L + B_in) B + B_in P.
@@ -31,6 +33,7 @@ from taut.certify.lowering.graph import lower
 from taut.certify.norms.spectral import Proof
 from taut.certify.program.blocks import Block
 from taut.certify.program.joins import SUMS
+from taut.certify.program.pools import L2Norm, L2Pool
 from taut.certify.program.program import Node, Program, constant_along
 from taut.certify.rounding import (
     add_up,
@@ -50,13 +53,15 @@ class Cost:
     """What the analysis knows of one node before it has seen a sample."""
 
     constant: float
-    """L; 0 for nodes of several inputs, which have none."""
+    """L; 1 for nodes of several inputs, which have none of their own."""
     spread: float
     """N."""
     roundoff: float
     """g_0."""
     ball_roundoff: float
-    """g."""
+    """h."""
+    ball_slope: float
+    """t."""
     lost: float
     """Underflow in float64."""
     ball_lost: float
@@ -113,31 +118,33 @@ class Analysis:
         moved = sum_up(map(add_up, before, slopes))
         if bound is None:
             roundings = 1 if isinstance(node.operation, SUMS) else 0
-            g = self.arithmetic.roundoff(roundings)
             combine = sum_up if roundings else self._joined
-            slope = add_up(combine(slopes), mul_up(g, moved) if roundings else 0.0)
-            spread, constant, inside = 1.0, 0.0, None
+            spread, constant, inside = 1.0, 1.0, None
+            h, t = self._costs(roundings, spread, constant)
+            slope = add_up(combine(slopes), mul_up(t, moved) if roundings else 0.0)
         elif isinstance(node.operation, Block):
             roundings, constant, inside = 0, bound, self._inside(node.operation)
-            spread, g = inside.reach, 0.0
+            spread, h, t = inside.reach, 0.0, 0.0
             factor = add_up(bound, inside.slopes[-1])
             slope = add_up(mul_up(factor, slopes[0]), mul_up(inside.slopes[-1], before[0]))
         else:
             roundings, constant, inside = node.operation.roundings(shape), bound, None
             spread = node.operation.spread(self.norm, shape) if roundings else 0.0
-            g = self.arithmetic.roundoff(roundings)
-            slope = add_up(mul_up(bound, slopes[0]), mul_up(mul_up(g, spread), moved) if roundings else 0.0)
+            h, t = self._costs(roundings, spread, bound)
+            slope = add_up(mul_up(bound, slopes[0]), mul_up(t, moved) if roundings else 0.0)
+        squared = self._squared(node)
         if roundings or inside:
-            self.reach = max(self.reach, mul_up(spread, moved))
+            self.reach = max(self.reach, mul_up(mul_up(spread, moved), squared))
         entries = math.prod(node.shape)
-        room = (sqrt_up(float(entries)) if self.norm == "l2" else 1.0) * roundings * 2.0
+        room = mul_up(sqrt_up(float(entries)) if self.norm == "l2" else 1.0, float(roundings))
         self.slopes.append(slope)
         self.costs.append(
             Cost(
                 constant=constant,
                 spread=spread,
                 roundoff=FLOAT64.roundoff(roundings),
-                ball_roundoff=g,
+                ball_roundoff=h,
+                ball_slope=t,
                 lost=FLOAT64.tiny * room,
                 ball_lost=self.arithmetic.tiny * room,
                 growth=self.growths[place],
@@ -145,6 +152,15 @@ class Analysis:
                 inside=inside,
             )
         )
+
+    def _squared(self, node: Node) -> float:
+        """What an intermediate result is multiplied by before it is compared: sums of squares overflow earlier."""
+        return math.sqrt(self.arithmetic.largest) if isinstance(node.operation, L2Norm | L2Pool) else 1.0
+
+    def _costs(self, roundings: int, spread: float, constant: float) -> tuple[float, float]:
+        """h and t."""
+        h = self.arithmetic.roundoff_of_sum(roundings)
+        return h, add_up(mul_up(h, spread), mul_up(self.arithmetic.result, constant)) if roundings else 0.0
 
     def _inside(self, block: Block) -> "Analysis":
         parts = block.parts
@@ -197,11 +213,10 @@ class Analysis:
             return State(values=values, error=error, ball_error=ball)
         size = sample_norms(node.operation.magnitude(state.values), self.norm)
         error = inflate(cost.constant * state.error + cost.roundoff * size + cost.lost)
-        factor = add_up(cost.constant, mul_up(cost.ball_roundoff, cost.spread))
-        away = inflate(size + cost.spread * state.error)
-        ball = inflate(factor * state.ball_error + cost.ball_roundoff * away + cost.ball_lost)
+        own = inflate(cost.ball_roundoff * size + self._kept(values, cost, size) + cost.ball_slope * state.error)
+        ball = inflate(add_up(cost.constant, cost.ball_slope) * state.ball_error + own + cost.ball_lost)
         local = inflate(size + cost.spread * (state.error + state.ball_error))
-        return self._proven(values, error, ball, local)
+        return self._proven(values, error, ball, inflate(local * self._squared(node)))
 
     def _several(self, node: Node, cost: Cost, states: list[State]) -> State:
         values = node.operation(*(state.values for state in states))
@@ -215,9 +230,20 @@ class Analysis:
         return self._proven(
             values,
             inflate(error + cost.roundoff * size + cost.lost),
-            inflate(ball + cost.ball_roundoff * local + cost.ball_lost),
+            inflate(
+                ball
+                + inflate(cost.ball_roundoff * size + self._kept(values, cost, size))
+                + inflate(cost.ball_slope * inflate(error + ball))
+                + cost.ball_lost
+            ),
             local,
         )
+
+    def _kept(self, values: Tensor, cost: Cost, size: Tensor) -> Tensor:
+        """r ||f(X)||, from the computed result."""
+        if self.arithmetic.result == 0.0:
+            return torch.zeros_like(size)
+        return inflate(self.arithmetic.result * inflate(sample_norms(values, self.norm) + cost.roundoff * size))
 
     def _block(self, cost: Cost, inside: "Analysis", state: State) -> State:
         parts = inside.output(state.values)
