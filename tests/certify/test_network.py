@@ -392,3 +392,19 @@ def test_whole_factors_are_rounded_up() -> None:
     assert lipschitz_bound(Times(2**53 + 1)) == 2.0**53 + 2
     with pytest.raises(TypeError, match="finite constant factors"):
         lipschitz_bound(Times(10**400))
+
+
+class Called(nn.Linear):
+    def __call__(self, x: Tensor) -> Tensor:
+        return 10 * super().__call__(x)
+
+
+class Implemented(nn.Linear):
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        return 10 * super()._call_impl(*args, **kwargs)
+
+
+@pytest.mark.parametrize("cls", [Called, Implemented])
+def test_a_class_that_is_called_in_its_own_way_is_refused(cls: type[nn.Linear]) -> None:
+    with pytest.raises(TypeError, match=cls.__name__):
+        lipschitz_bound(nn.Sequential(cls(2, 2)))

@@ -114,7 +114,7 @@ def test_what_only_looks_like_a_folded_layer_is_not_taken_for_one() -> None:
         if node.target == "amax":
             node.target = "sum"
     plain.recompile()
-    with pytest.raises(TypeError, match="no Lipschitz rule"):
+    with pytest.raises(TypeError, match="no Lipschitz rule|grows with the number"):
         certify.lipschitz_bound(plain, norm="linf")
 
 

@@ -87,11 +87,13 @@ class _Precisions(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if any(id(value) in self._made_of_input for value in tree_leaves((args, kwargs))):
+        made = [value for value in tree_leaves((args, kwargs)) if id(value) in self._made_of_input]
+        if made:
+            moving = any(value.is_floating_point() for value in made)  # a mask is exact in any type
             for value in tree_leaves(result):
                 if not isinstance(value, Tensor):
                     continue
                 self._made_of_input[id(value)] = value
-                if self.lower is None and value.is_floating_point() and value.dtype != torch.float64:
+                if moving and self.lower is None and value.is_floating_point() and value.dtype != torch.float64:
                     self.lower = value.dtype
         return result

@@ -86,17 +86,24 @@ def trace_to(model: nn.Module, is_leaf: Callable[[nn.Module], bool]) -> fx.Graph
     inputs)."""
     refuse_meta(model)
     root = _Root(model)
-    held = [(name, value, value._version) for name, value in (*model.named_parameters(), *model.named_buffers())]
+    held = [(name, value, _state(value)) for name, value in (*model.named_parameters(), *model.named_buffers())]
     try:
         with torch.no_grad(), nothing_random():
             graph = _Tracer(is_leaf).trace(root)
     except Exception as error:  # tracing runs the model's own code, which can raise anything
         message = f"cannot trace the forward of {kind_of(model)}, so it has no Lipschitz rule: {error}"
         raise TypeError(message) from error
-    for name, value, version in held:
-        if value._version != version:
+    for name, value, before in held:
+        if _state(value) != before:
             raise TypeError(f"the forward of {kind_of(model)} changes {name!r}, so that it is another one at each call")
     return fx.GraphModule(root, graph)
+
+
+def _state(value: Tensor) -> Any:
+    """What changes with the values: torch counts changes, but not of tensors made in inference mode."""
+    if not value.is_inference():
+        return value._version
+    return value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 
 def refuse_meta(model: nn.Module) -> None:
@@ -137,7 +144,8 @@ def operand_shapes(traced: fx.GraphModule, input_shape: tuple[int, ...] | None) 
         try:
             run.run(x)
         except Exception as error:  # the model's own code again
-            raise ValueError(f"the model does not take a sample of shape {shape}: give input_shape=(...)") from error
+            hint = "give input_shape=(...)" if input_shape is None else " ".join(str(error).split())
+            raise ValueError(f"the model does not take a sample of shape {shape}: {hint}") from error
     return run.shapes
 
 

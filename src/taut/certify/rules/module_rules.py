@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules import module as torch_module
 
 from taut.certify.breakdown import Norm
@@ -52,10 +52,12 @@ def kind_of(module: nn.Module) -> str:
 
 def has_hooks(module: nn.Module) -> bool:
     """Whether something besides the class's `forward` runs on a call; pruning and the older weight norms work that
-    way, and so does a `forward` that was put on the object."""
+    way, and so does a `forward` that was put on the object, or a class that is called in its own way."""
     everywhere = torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks
     own = {"forward", "_conv_forward"} & vars(module).keys()
-    return bool(module._forward_hooks or module._forward_pre_hooks or everywhere or own)
+    called = any(getattr(type(module), name) is not getattr(nn.Module, name) for name in ("__call__", "_call_impl"))
+    called &= not isinstance(module, fx.GraphModule)  # torch gives each of them a call of its own
+    return bool(module._forward_hooks or module._forward_pre_hooks or everywhere or own or called)
 
 
 def has_rule(module: nn.Module, norm: Norm) -> bool:

@@ -97,7 +97,7 @@ ARITHMETICS: dict[str, Arithmetic] = {
         ),
         Arithmetic(
             name="float32-accumulate64",
-            statement="float32 weights and activations; each operation in float64, in any order, and rounded once",
+            statement="float32 weights and activations; each operation and its constants in float64, rounded once",
             operand=0.0,
             accumulate=UNIT_ROUNDOFF,
             result=2.0**-24,

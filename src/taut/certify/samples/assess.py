@@ -103,7 +103,7 @@ def assess(
         program = model if isinstance(model, Program) else lower(model, tuple(inputs.shape[1:]))
         prepared = prepare(program, checked, arithmetic_of(arithmetic))
         if not isinstance(model, Program):
-            check_program(model, prepared, inputs[:4])
+            check_program(model, prepared, inputs[:32])
         moved = Analysis(program.to(device), prepared.bounds, checked, prepared.arithmetic)
         examiner = Examiner(moved, question or Question())
         labels = labels.detach().cpu().to(torch.int64)

@@ -75,7 +75,7 @@ def output_interval(
     radii = _radii(eps, len(inputs))
     with plain_float64():
         prepared = prepare(lower(model, tuple(inputs.shape[1:])), checked, arithmetic_of(arithmetic))
-        check_program(model, prepared, inputs[:4])
+        check_program(model, prepared, inputs[:32])
         analysis = Analysis(prepared.program.to(device), prepared.bounds, checked, prepared.arithmetic)
         head = head_of(analysis.program)
         batches = []
