@@ -101,8 +101,8 @@ def trace_to(model: nn.Module, is_leaf: Callable[[nn.Module], bool]) -> fx.Graph
 
 def _state(value: Tensor) -> Any:
     """What changes with the values: torch counts changes, but not of tensors made in inference mode."""
-    if not value.is_inference():
-        return value._version
+    if is_lazy(value) or not value.is_inference():  # lazy ones are refused as such
+        return None if is_lazy(value) else value._version
     return value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 
