@@ -144,8 +144,10 @@ def operand_shapes(traced: fx.GraphModule, input_shape: tuple[int, ...] | None) 
         try:
             run.run(x)
         except Exception as error:  # the model's own code again
-            hint = "give input_shape=(...)" if input_shape is None else " ".join(str(error).split())
-            raise ValueError(f"the model does not take a sample of shape {shape}: {hint}") from error
+            why = "give input_shape=(...)"
+            if input_shape is not None:
+                why = f"it is the input_shape that was given ({(str(error).splitlines() or [''])[0]})"
+            raise ValueError(f"the model does not take a sample of shape {shape}: {why}") from error
     return run.shapes
 
 
