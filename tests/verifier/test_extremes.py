@@ -65,13 +65,13 @@ def limit(nodes, bounds, norm, products, x=1.0):
 
 
 def test_factors_after_the_head_whose_product_underflows_on_the_way():
-    factors = [2.0**-540, 2.0**-540, 2.0**90]
+    factors = [2.0**90, 2.0**-540, 2.0**-540]
     scales = [("scale", {"factor": factor}, {}) for factor in factors]
-    weight, bias = 2.0**300 * np.array([[1.0], [-1.0]]), 2.0**300 * np.array([2.0, 0.0])
+    weight, bias = 2.0**800 * np.array([[1.0], [-1.0]]), 2.0**800 * np.array([2.0, 0.0])
     before = [("linear", {}, {"weight": weight, "bias": bias}), *scales[:-1]]
     nodes = made(*scales[-1], (1,), before=before)
-    bounds = [None, 2.0**300 * math.sqrt(2), *factors]
-    assert not limit(nodes, bounds, "l2", [1.0, 1.5, 1.5, 1.5, 1.5]) > 2.0  # (1 - x) at x = -1: a tie
+    bounds = [None, 2.0**800, *factors]
+    assert not limit(nodes, bounds, "linf", [1.0, 1.5, 1.5, 1.5, 1.5]) > 2.0  # (1 - x) at x = -1: a tie
 
 
 def test_a_difference_of_rows_that_overflows_proves_nothing():
