@@ -43,12 +43,13 @@ def test_chains_have_bounds_at_most_the_product_that_hold_before_and_after_foldi
     points = torch.randn(20, 1, 3, dtype=torch.float64)
     jacobians = [torch.autograd.functional.jacobian(plain, point).reshape(-1, 3) for point in points]
     steepest = max(float(torch.linalg.matrix_norm(jacobian, 2)) for jacobian in jacobians)
-    for one in (model, taut.fold(model)):
+    # folding multiplies the factor into float32 weights, which rounds them
+    for one, rounding in ((model, 2.0**-22), (taut.fold(model), 1e-12)):
         product = taut.lipschitz_bound(one)
         for method in ("eclipse", "lipsdp"):
             bound = taut.lipschitz_bound(one, method=method)
             assert bound <= product
-            assert steepest <= bound * (1 + 1e-12)
+            assert steepest <= bound * (1 + rounding)
 
 
 @pytest.mark.parametrize("where", STRANGERS)
