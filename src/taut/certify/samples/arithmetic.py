@@ -63,10 +63,6 @@ class Arithmetic:
         before = (1 + Fraction(self.operand)) ** 2 * (1 + product / (1 - product)) - 1
         return _up(before * (1 + Fraction(self.result)))
 
-    def numbers(self) -> dict[str, float]:
-        """The five numbers, by name."""
-        return {name: getattr(self, name) for name in ("operand", "accumulate", "result", "tiny", "largest")}
-
 
 def _up(exact: Fraction) -> float:
     nearest = float(exact)

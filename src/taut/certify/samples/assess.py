@@ -22,7 +22,7 @@ from taut.nn import fold
 SLACK = 2.0**-26
 """What a certificate gives away, relative to what was proven here, so that another machine can prove it too."""
 
-_COLUMNS = ("margin", "prediction", "proven", "published", "least", "doubt")
+_COLUMNS = ("margin", "prediction", "proven", "published")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,10 +60,6 @@ class Assessment:
     """The radius that is proven here."""
     published: Float[Tensor, " samples"]
     """The slightly smaller one that a certificate states, provable wherever sums are ordered differently."""
-    least: Float[Tensor, " samples"]
-    """A still smaller one: below it a stated radius is none that this model and these data gave."""
-    doubt: Float[Tensor, " samples"]
-    """How far two float64 evaluations of a margin can lie apart."""
 
 
 def prepare(program: Program, norm: Norm, arithmetic: Arithmetic) -> Prepared:
@@ -124,15 +120,13 @@ def assess(
 def _assess_batch(examiner: Examiner, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
     found = examiner.margins(x, labels)
     finite = torch.isfinite(found.logits).all(dim=1) & torch.isfinite(x).reshape(len(x), -1).all(dim=1)
-    radius = {  # two evaluations differ by less than one `errors`, so each of these is below the former on any machine
+    radius = {  # two evaluations differ by less than one `errors`, so the published one is below that of any machine
         "proven": examiner.radii(found),
         "published": examiner.radii(found, errors=3.0, slack=SLACK),
-        "least": examiner.radii(found, errors=5.0, slack=4.0 * SLACK),
     }
     return {
         "margin": torch.where(finite, examiner.margin(found), torch.nan),
         "prediction": torch.where(finite, examiner.predictions(found), -1),
-        "doubt": 2.0 * found.moves.errors.amax(dim=1),
         **{name: torch.where(finite, value, 0.0) for name, value in radius.items()},
     }
 

@@ -66,10 +66,6 @@ class Cost:
     """Underflow in float64."""
     ball_lost: float
     """Underflow in the certified arithmetic."""
-    growth: float
-    """P, of the result."""
-    slope: float
-    """B, of the result."""
     inside: "Analysis | None" = None
     """Of the parts of a block."""
 
@@ -98,8 +94,8 @@ class Analysis:
         self.slopes = [0.0]
         self.reach = 0.0
         """Largest N (P + B): what a unit of radius adds to an intermediate result at most."""
-        for place, node in enumerate(program.nodes, 1):
-            self._add(place, node, bounds[place - 1])
+        for node, bound in zip(program.nodes, bounds, strict=True):
+            self._add(node, bound)
 
     @property
     def lipschitz_bound(self) -> float:
@@ -111,7 +107,7 @@ class Analysis:
         path = self.program.paths(bounds, self.norm, methods)[-1]
         return chain(tuple(part for _, part in path))
 
-    def _add(self, place: int, node: Node, bound: float | None) -> None:
+    def _add(self, node: Node, bound: float | None) -> None:
         shape = self.program.shape(node.inputs[0])
         before = [self.growths[source] for source in node.inputs]
         slopes = [self.slopes[source] for source in node.inputs]
@@ -147,8 +143,6 @@ class Analysis:
                 ball_slope=t,
                 lost=FLOAT64.tiny * room,
                 ball_lost=self.arithmetic.tiny * room,
-                growth=self.growths[place],
-                slope=slope,
                 inside=inside,
             )
         )
