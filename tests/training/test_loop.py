@@ -12,13 +12,13 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from taut.errors import UserError
-from taut.training import loop as module
+from taut.training import supervised as module
 from taut.training.checkpoint import load_checkpoint
 from taut.training.engine import EngineConfig
 from taut.training.interrupt import Interrupted, interruptible
-from taut.training.loop import Job, fit
 from taut.training.optimizers import OptimizerConfig
 from taut.training.run_folder import RunFolder
+from taut.training.supervised import Job, fit
 
 STEPS = 15  # 3 epochs of 5 batches of 4
 ENGINE = EngineConfig(accelerator="cpu", log_every=3, checkpoint_seconds=1e9)
@@ -115,7 +115,7 @@ def test_what_is_evaluated_is_the_average(tmp_path: Path) -> None:
     assert last is not None
     name = next(iter(averaged))
     assert not torch.equal(averaged[name], last.model[name])
-    assert torch.equal(averaged[name], last.trainer[f"average.{name}"])
+    assert torch.equal(averaged[name], last.trainer[f"average.model.{name}"])
     assert torch.equal(seen[-1], averaged[name])
 
 

@@ -10,11 +10,15 @@ from taut.training.optimizer_state import optimizer_tensors, restore_optimizer
 from taut.training.seeding import random_state, set_random_state
 
 
-def pack(optimizer: torch.optim.Optimizer, average: nn.Module | None, meter: Meter) -> dict[str, Tensor]:
-    """State of the optimizer, the averaged parameters, and the metrics that are not logged yet."""
-    tensors = {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(optimizer).items()}
-    if average is not None:
-        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+def pack(
+    optimizers: Mapping[str, torch.optim.Optimizer], averages: Mapping[str, nn.Module], meter: Meter
+) -> dict[str, Tensor]:
+    """State of the optimizers, the averaged parameters, and the metrics that are not logged yet."""
+    tensors: dict[str, Tensor] = {}
+    for owner, optimizer in optimizers.items():
+        tensors |= {f"optimizer.{owner}.{name}": tensor for name, tensor in optimizer_tensors(optimizer).items()}
+    for owner, average in averages.items():
+        tensors |= {f"average.{owner}.{name}": tensor for name, tensor in average.state_dict().items()}
     if meter.count:
         # A column per metric, by position and name, so that the names need no other place.
         columns = meter.values().T
@@ -29,16 +33,17 @@ def pack_random_state(rank: int) -> dict[str, Tensor]:
 
 def unpack(
     tensors: Mapping[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    average: nn.Module | None,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    averages: Mapping[str, nn.Module],
     meter: Meter,
     *,
     rank: int,
 ) -> None:
     """Put back what `pack` and `pack_random_state` returned."""
-    restore_optimizer(optimizer, _under("optimizer.", tensors))
-    if average is not None:
-        average.load_state_dict(_under("average.", tensors))
+    for owner, optimizer in optimizers.items():
+        restore_optimizer(optimizer, _under(f"optimizer.{owner}.", tensors))
+    for owner, average in averages.items():
+        average.load_state_dict(_under(f"average.{owner}.", tensors))
     columns = {
         key.split(".", 1)[0]: (key.split(".", 1)[1], tensor) for key, tensor in _under("meter.", tensors).items()
     }

@@ -22,11 +22,11 @@ from taut.tasks.classification.table import print_result
 from taut.training.checkpoint import load_checkpoint
 from taut.training.engine import finish, launch, on_first, together
 from taut.training.interrupt import Interrupted, Interruption, interruptible
-from taut.training.loop import Fitted, Job, fit
 from taut.training.run_folder import RunFolder, check_out, create_run
 from taut.training.sampling import check_batches
 from taut.training.seeding import seed_everything
 from taut.training.serialise import to_plain
+from taut.training.supervised import Fitted, Job, fit
 
 
 def train(

@@ -1,0 +1,129 @@
+"""Training on a data set that is held on the device: one seeded plan per epoch, one network, one optimizer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from taut.optim import project_
+from taut.training.augment import shift_images
+from taut.training.checkpoint import Checkpoint
+from taut.training.ema import averaged_copy, update_average
+from taut.training.engine import EngineConfig
+from taut.training.interrupt import Interruption
+from taut.training.learner import Learner
+from taut.training.loop import run
+from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate
+from taut.training.run_folder import RunFolder
+from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
+
+Batch = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be trained, on what, towards what."""
+
+    model: nn.Module
+    """Updated in place."""
+    tensors: Batch
+    """The training split, first dimension samples; the first tensor is the inputs."""
+    data: str
+    """Fingerprint of the training split: a checkpoint continues only on the same data."""
+    objective: Callable[[nn.Module, Batch], dict[str, Tensor]]
+    """Metrics of a batch, each the mean over the batch, "loss" being the one that is minimised."""
+    optimizer: OptimizerConfig
+    batch_size: int
+    """Global, over all processes."""
+    seed: int
+    max_shift: int = 0
+    """Random displacement of the inputs, in pixels."""
+    validate: Callable[[nn.Module], dict[str, Any]] = field(default=lambda _: {})
+    """Figures of the evaluated model, for metrics.jsonl; called on the first process."""
+    validate_every: int = 1
+    """Epochs between two validations; the last epoch always ends with one."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Outcome of `fit`."""
+
+    model: nn.Module
+    """What is to be evaluated: the trained model, or the average of its parameters over time."""
+    seconds: float
+    """Time spent in training, before and after interruptions."""
+
+
+def fit(
+    job: Job,
+    *,
+    fabric: Fabric,
+    engine: EngineConfig,
+    folder: RunFolder,
+    interruption: Interruption,
+    resume: Checkpoint | None = None,
+) -> Fitted:
+    """Train `job.model` to the end, from `resume` where it is given. Errors as those of `taut.training.loop.run`."""
+    learner = _Supervised(job, fabric)
+    seconds = run(learner, fabric=fabric, engine=engine, folder=folder, interruption=interruption, resume=resume)
+    project_(learner.evaluated, exact=True)
+    return Fitted(learner.evaluated, seconds)
+
+
+class _Supervised(Learner):
+    def __init__(self, job: Job, fabric: Fabric) -> None:
+        self.job, self.fabric, self.model = job, fabric, job.model
+        optimizer = build_optimizer(self.model, job.optimizer)
+        self.optimizers = {"model": optimizer}
+        self.network, self.updater = fabric.setup(self.model, optimizer)
+        self.averages = {"model": averaged_copy(self.model)} if job.optimizer.ema else {}
+        self.tensors = tuple(tensor.to(fabric.device) for tensor in job.tensors)
+        self.data, self.batch_size, self.validate_every = job.data, job.batch_size, job.validate_every
+        self.steps_per_epoch = steps_per_epoch(len(self.tensors[0]), job.batch_size)
+        self.steps = self.steps_per_epoch * job.optimizer.epochs
+        self._plan: EpochPlan | None = None
+        self._planned_epoch = -1
+
+    @property
+    def evaluated(self) -> nn.Module:
+        return self.averages.get("model", self.model)
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        for group in self.optimizers["model"].param_groups:
+            group["lr"] = self.rate(step)
+        metrics = self.job.objective(self.network, self._batch(step))
+        self.fabric.backward(metrics["loss"])
+        self.updater.step()
+        self.updater.zero_grad(set_to_none=True)
+        project_(self.model)
+        for average in self.averages.values():
+            update_average(average, self.model, decay=self.job.optimizer.ema, step=step)
+        return metrics
+
+    def rate(self, step: int) -> float:
+        return learning_rate(step, self.steps, self.job.optimizer)
+
+    def validate(self, step: int) -> dict[str, Any]:
+        return self.job.validate(self.evaluated)
+
+    def _batch(self, step: int) -> Batch:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if self._plan is None or self._planned_epoch != epoch:
+            self._planned_epoch = epoch
+            self._plan = epoch_plan(
+                len(self.tensors[0]),
+                batch_size=self.job.batch_size,
+                seed=self.job.seed,
+                epoch=epoch,
+                rank=self.fabric.global_rank,
+                world_size=self.fabric.world_size,
+                max_shift=self.job.max_shift,
+                device=self.fabric.device,
+            )
+        index = self._plan.index[position]
+        inputs, *others = (tensor[index] for tensor in self.tensors)
+        if self._plan.shift is not None:
+            inputs = shift_images(inputs, self._plan.shift[position])
+        return (inputs, *others)
