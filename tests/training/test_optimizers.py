@@ -59,6 +59,8 @@ def test_one_cycle_passes_through_the_published_corners() -> None:
         ({"warmup": 1.0}, "warmup is a fraction"),
         ({"momentum": -0.1}, "momentum must be in"),
         ({"betas": (0.9, 1.0)}, "betas must be in"),
+        ({"aggmo_betas": (0.0, 1.0)}, "aggmo betas must be one or more"),
+        ({"aggmo_betas": ()}, "aggmo betas must be one or more"),
         ({"weight_decay": -1.0}, "weight decay must not be negative"),
         ({"milestones": (60.0,)}, "milestones are fractions"),
         ({"decay": 0.0}, "decay must be positive"),
@@ -69,7 +71,7 @@ def test_values_that_cannot_be_meant_are_refused(options: dict, reason: str) -> 
         OptimizerConfig(**options)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "nesterov"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "nesterov", "aggmo"])
 def test_a_restored_optimizer_goes_on_bit_for_bit(name: str) -> None:
     config = OptimizerConfig(optimizer=name, lr=0.05, weight_decay=0.01)
     torch.manual_seed(0)
@@ -93,6 +95,13 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(name: str) -> None:
         update(restored, other, batch)
     assert torch.equal(model.weight, other.weight)
     assert torch.equal(model.bias, other.bias)
+
+
+def test_aggmo_takes_its_own_momenta() -> None:
+    optimizer = build_optimizer(nn.Linear(2, 2), OptimizerConfig(optimizer="aggmo", lr=0.3, aggmo_betas=(0.0, 0.5)))
+    group = optimizer.param_groups[0]
+    assert type(optimizer).__name__ == "AggMo"
+    assert (group["lr"], group["betas"]) == (0.3, (0.0, 0.5))
 
 
 def test_sgd_without_momentum_has_no_state() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from taut.errors import UsageError
+from taut.optim import AggMo
 
 Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
 
@@ -19,8 +20,8 @@ class OptimizerConfig:
 
     epochs: int = 20
     """Passes over the training split."""
-    optimizer: Literal["adam", "adamw", "sgd", "nesterov"] = "adam"
-    """Update rule; sgd and nesterov use --momentum."""
+    optimizer: Literal["adam", "adamw", "sgd", "nesterov", "aggmo"] = "adam"
+    """Update rule; sgd and nesterov use --momentum, aggmo --aggmo-betas."""
     lr: float = 1e-3
     """Peak learning rate."""
     schedule: Schedule = "cosine"
@@ -36,6 +37,8 @@ class OptimizerConfig:
     """Momentum of sgd and nesterov."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay rates of the two moments of adam and adamw."""
+    aggmo_betas: tuple[float, ...] = (0.0, 0.9, 0.99)
+    """The momenta that aggmo averages."""
     weight_decay: float = 0.0
     """Weight decay (decoupled for adamw)."""
     ema: float = 0.0
@@ -50,6 +53,10 @@ class OptimizerConfig:
         _require(self.decay > 0, f"decay must be positive, got {self.decay:g}")
         _require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum:g}")
         _require(all(0 <= beta < 1 for beta in self.betas), f"betas must be in [0, 1), got {self.betas}")
+        _require(
+            bool(self.aggmo_betas) and all(0 <= beta < 1 for beta in self.aggmo_betas),
+            f"aggmo betas must be one or more numbers in [0, 1), got {self.aggmo_betas}",
+        )
         _require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
 
 
@@ -97,6 +104,8 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         return torch.optim.Adam(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    if config.optimizer == "aggmo":
+        return AggMo(parameters, config.lr, betas=config.aggmo_betas, weight_decay=config.weight_decay)
     return torch.optim.SGD(
         parameters,
         config.lr,
