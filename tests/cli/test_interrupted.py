@@ -62,7 +62,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(taut, tiny, finished, no_repor
 def test_an_interrupted_run_says_how_to_go_on_and_does(
     taut, tiny, finished, no_report, tmp_path: Path, monkeypatch, number: signal.Signals, code: int
 ) -> None:
-    from taut.training import loop
+    from taut.training import supervised
 
     calls = []
 
@@ -73,7 +73,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "project_", interrupting)
+        patch.setattr(supervised, "project_", interrupting)
         shown = taut("train", "digits", *tiny, "--out", out)
     assert shown.code == code
     assert shown.err == f"taut: interrupted; continue with: taut train --resume {out}\n"
@@ -156,7 +156,7 @@ from taut.training import loop
 run = loop._Loop.run
 def watched(self, reporter, interruption):
     run(self, reporter, interruption)
-    mine = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+    mine = {name: tensor.clone() for name, tensor in self.learner.model.state_dict().items()}
     safetensors.torch.save_file(mine, str(self.folder.path) + f".rank{self.fabric.global_rank}")
 loop._Loop.run = watched
 """

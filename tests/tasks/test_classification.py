@@ -11,8 +11,10 @@ from taut import certify, data, models
 from taut import nn as tnn
 from taut.attacks import AttackResult
 from taut.errors import UsageError, UserError
+from taut.tasks import provenance
 from taut.tasks.classification import Config, DataConfig, EvaluationConfig, LossConfig, ModelConfig, measure, outcome
 from taut.tasks.classification.parts import build_loss, build_model, radius_estimate
+from taut.tasks.layers import layer_rows
 
 DIGITS = data.problem("digits")
 
@@ -140,7 +142,7 @@ def test_the_extreme_pictures_are_the_extreme_ones() -> None:
 
 
 def test_every_layer_has_a_row_with_its_spectrum() -> None:
-    rows = outcome.layer_rows(folded(), "l2", DIGITS.shape)
+    rows = layer_rows(folded(), "l2", DIGITS.shape)
     linear = [row for row in rows if row["kind"] == "Linear"]
     assert [len(row["singular_values"]) for row in linear] == [16, 10]
     for row in linear:
@@ -151,15 +153,15 @@ def test_every_layer_has_a_row_with_its_spectrum() -> None:
 def test_the_commit_is_that_of_the_checkout() -> None:
     import subprocess
 
-    command = ["git", "-C", str(Path(outcome.__file__).parent), "rev-parse", "HEAD"]
+    command = ["git", "-C", str(Path(provenance.__file__).parent), "rev-parse", "HEAD"]
     head = subprocess.run(command, capture_output=True, text=True, check=False)
     if head.returncode:
-        assert outcome.commit() is None
+        assert provenance.commit() is None
     else:
-        assert str(outcome.commit()).removesuffix("-dirty") == head.stdout.strip()
+        assert str(provenance.commit()).removesuffix("-dirty") == head.stdout.strip()
 
 
 def test_the_machine_is_described_without_its_name() -> None:
     import platform
 
-    assert platform.node() not in outcome.machine().split(", ")
+    assert platform.node() not in provenance.machine().split(", ")

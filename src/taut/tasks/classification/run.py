@@ -1,10 +1,9 @@
 """A classification run from its seed to its report."""
 
 import json
-import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -19,13 +18,9 @@ from taut.tasks.classification import measure, outcome
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_loss, build_model, check_fit, objective, validation
 from taut.tasks.classification.table import print_result
-from taut.training.checkpoint import load_checkpoint
-from taut.training.engine import finish, launch, on_first, together
-from taut.training.interrupt import Interrupted, Interruption, interruptible
-from taut.training.run_folder import RunFolder, check_out, create_run
+from taut.tasks.running import Session, carry_out, report
+from taut.training.run_folder import RunFolder
 from taut.training.sampling import check_batches
-from taut.training.seeding import seed_everything
-from taut.training.serialise import to_plain
 from taut.training.supervised import Fitted, Job, fit
 
 
@@ -39,29 +34,27 @@ def train(
         UserError: Data missing or damaged, training diverged, a checkpoint damaged, a certificate refuted.
         Interrupted: SIGINT or SIGTERM; the message says how to continue.
     """
-    check_out(out)
-    with interruptible() as interruption:
-        fabric = launch(config.engine)
-        seed_everything(config.seed)
-        dataset = together(fabric, lambda: data.load(config.data.dataset, config.data.data_root))
-        model = together(fabric, lambda: _prepare(config, dataset, fabric))
-        folder = resume or on_first(
-            fabric,
-            lambda: create_run(
-                recipe, task=config.task, out=out, command=command, seed=config.seed, config=to_plain(config)
-            ),
-        )
-        if fabric.global_rank == 0:
-            print(f"run folder: {folder.path}", flush=True)
-        with _how_to_continue(folder, fabric):
-            fitted = _fit(config, fabric, dataset, model, folder, interruption)
-            finish(fabric)
-            if fabric.global_rank == 0:
-                conclude(config, fitted, dataset, folder, recipe=recipe, command=command, fabric=fabric)
+    carry_out(
+        config,
+        recipe=recipe,
+        command=command,
+        out=out,
+        resume=resume,
+        prepare=lambda fabric: _prepare(config, fabric),
+        fit=lambda prepared, session: _fit(config, prepared, session),
+        conclude=lambda prepared, fitted, session: conclude(config, prepared.dataset, fitted, session),
+    )
 
 
-def _prepare(config: Config, dataset: Dataset, fabric: Fabric) -> nn.Module:
-    """The untrained network, after every check that can be made before the run folder exists."""
+@dataclass(frozen=True)
+class _Prepared:
+    dataset: Dataset
+    model: nn.Module
+
+
+def _prepare(config: Config, fabric: Fabric) -> _Prepared:
+    """Data and the untrained network, after every check that can be made before the run folder exists."""
+    dataset = data.load(config.data.dataset, config.data.data_root)
     check_fit(config.data, dataset.problem)
     check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
@@ -69,15 +62,13 @@ def _prepare(config: Config, dataset: Dataset, fabric: Fabric) -> nn.Module:
         certify.lower(tnn.fold(model), dataset.problem.shape)
     except TypeError as error:
         raise UsageError(f"the network could be trained but not certified: {error}") from error
-    return model
+    return _Prepared(dataset, model)
 
 
-def _fit(
-    config: Config, fabric: Fabric, dataset: Dataset, model: nn.Module, folder: RunFolder, interruption: Interruption
-) -> Fitted:
-    loss = build_loss(config.loss)
+def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
+    loss, dataset = build_loss(config.loss), prepared.dataset
     job = Job(
-        model=model,
+        model=prepared.model,
         tensors=(dataset.train.inputs, dataset.train.labels),
         data=fingerprint(dataset.train),
         objective=objective(loss),
@@ -85,25 +76,22 @@ def _fit(
         batch_size=config.data.batch_size,
         seed=config.seed,
         max_shift=config.data.augment_shift,
-        validate=validation(dataset.test, loss, config.evaluation, fabric.device),
+        validate=validation(dataset.test, loss, config.evaluation, session.fabric.device),
         validate_every=config.evaluation.validate_every,
     )
-    checkpoint = on_first(fabric, lambda: load_checkpoint(folder.checkpoints))
-    return fit(job, fabric=fabric, engine=config.engine, folder=folder, interruption=interruption, resume=checkpoint)
+    return fit(
+        job,
+        fabric=session.fabric,
+        engine=config.engine,
+        folder=session.folder,
+        interruption=session.interruption,
+        resume=session.checkpoint(),
+    )
 
 
-def conclude(
-    config: Config,
-    fitted: Fitted,
-    dataset: Dataset,
-    folder: RunFolder,
-    *,
-    recipe: str,
-    command: Sequence[str],
-    fabric: Fabric,
-) -> None:
+def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session) -> None:
     """Fold, certify, attack, write. result.json comes last but for the report: where it is, the run is finished."""
-    seconds = {"train": fitted.seconds}
+    folder, seconds = session.folder, {"train": fitted.seconds}
     write_tensors(folder.model, fitted.model.state_dict())
     plain = tnn.fold(fitted.model).cpu().eval()
     write_tensors(folder.folded, plain.state_dict())
@@ -116,7 +104,9 @@ def conclude(
     attack = None
     if config.evaluation.attack_samples:
         started = time.monotonic()
-        attack = measure.attacked(plain, dataset.test, config.evaluation, seed=config.seed, device=fabric.device)
+        attack = measure.attacked(
+            plain, dataset.test, config.evaluation, seed=config.seed, device=session.fabric.device
+        )
         seconds["attack"] = time.monotonic() - started
         tensors |= outcome.attack_tensors(config.evaluation, certificate, attack)
         measure.check_consistent(certificate, attack, dataset.test, folder.path)
@@ -125,8 +115,8 @@ def conclude(
     write_tensors(folder.evaluation, tensors)
     figures = outcome.result(
         config,
-        recipe=recipe,
-        command=command,
+        recipe=session.recipe,
+        command=session.command,
         dataset=dataset,
         model=plain,
         certificate=certificate,
@@ -136,13 +126,6 @@ def conclude(
     write_json(folder.result, figures)
     written = [folder.result, folder.certificate, folder.network, folder.samples, folder.folded, report(folder)]
     print_result(figures, title=title(dataset), written=written)
-
-
-def report(folder: RunFolder) -> Path:
-    """Write report.html of a finished run. The plotting libraries are only loaded here."""
-    from taut.reports import write_report
-
-    return write_report(folder.path)
 
 
 def title(dataset: Dataset) -> str:
@@ -157,15 +140,3 @@ def show_finished(folder: RunFolder) -> bool:
     figures = json.loads(folder.result.read_text())
     print_result(figures, title=f"{figures['dataset']}: {figures['samples']} held-out samples (finished before)")
     return True
-
-
-@contextmanager
-def _how_to_continue(folder: RunFolder, fabric: Fabric) -> Iterator[None]:
-    """Tell the user of an interrupted run how to go on; of several processes only the first speaks."""
-    try:
-        yield
-    except Interrupted as stop:
-        if fabric.global_rank != 0:
-            raise SystemExit(0) from None
-        stop.hint = f"interrupted; continue with: taut train --resume {shlex.quote(str(folder.path))}"
-        raise
