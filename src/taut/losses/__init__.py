@@ -1,4 +1,4 @@
-"""Losses of margin-based training, as plain functions of logits and labels."""
+"""Losses of margin-based training and of Wasserstein GANs, as plain functions of tensors."""
 
 from taut.losses.margin import (
     cross_entropy_with_hinge,
@@ -7,5 +7,16 @@ from taut.losses.margin import (
     margin_loss,
     temperature_offset_cross_entropy,
 )
+from taut.losses.wasserstein import clip_weights_, critic_loss, generator_loss, gradient_penalty
 
-__all__ = ["cross_entropy_with_hinge", "hkr_loss", "kr_loss", "margin_loss", "temperature_offset_cross_entropy"]
+__all__ = [
+    "clip_weights_",
+    "critic_loss",
+    "cross_entropy_with_hinge",
+    "generator_loss",
+    "gradient_penalty",
+    "hkr_loss",
+    "kr_loss",
+    "margin_loss",
+    "temperature_offset_cross_entropy",
+]

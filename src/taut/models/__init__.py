@@ -1,5 +1,16 @@
-"""Networks put together from the layers of `taut.nn`."""
+"""Networks put together from the layers of `taut.nn`, and the plain generator and discriminator of infoGAN."""
 
+from taut.models.critics import conv_critic, critic_activations, critic_convolutions, critic_linears, dense_critic
+from taut.models.infogan import infogan_discriminator, infogan_generator
 from taut.models.mlp import mlp
 
-__all__ = ["mlp"]
+__all__ = [
+    "conv_critic",
+    "critic_activations",
+    "critic_convolutions",
+    "critic_linears",
+    "dense_critic",
+    "infogan_discriminator",
+    "infogan_generator",
+    "mlp",
+]

@@ -1,13 +1,11 @@
 """Fully connected Lipschitz classifiers."""
 
-import inspect
 import math
-from typing import Any
 
-import torch
 from torch import nn
 
 from taut import nn as tnn
+from taut.models._parts import check_shape, dense_layers, named
 
 
 def mlp(
@@ -42,36 +40,20 @@ def mlp(
         ValueError: A size, a name or a combination that is not allowed.
 
     Example:
+        >>> import torch
         >>> mlp((1, 8, 8), 10, width=32, depth=1)(torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 10])
     """
-    if not shape or min(shape) < 1:
-        raise ValueError(f"the shape of an input must be positive sizes, got {shape}")
+    check_shape(shape)
     if classes < 2:
         raise ValueError(f"classes must be at least 2, got {classes}")
-    if depth < 0:
-        raise ValueError(f"depth must not be negative, got {depth}")
-    if depth and width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
-    hidden, last = _named("linear", linear, tnn.linears()), _named("head", head, tnn.linears())
-    features = math.prod(shape)
-    layers: list[nn.Module] = [nn.Flatten()]
-    for _ in range(depth):
-        act = _activation(activation, group_size, width)
-        layers += [hidden(features, width), act]
-        # Some activations return fewer channels than they take; only they know how many, or that the width does not
-        # fit.
-        features = act(torch.zeros(1, width)).shape[1]
-    return tnn.Sequential(*layers, last(features, classes), lipschitz=lipschitz)
-
-
-def _activation(name: str, group_size: int, width: int) -> nn.Module:
-    cls = _named("activation", name, tnn.activations())
-    known: dict[str, Any] = {"group_size": group_size, "channels": width}
-    return cls(**{key: value for key, value in known.items() if key in inspect.signature(cls).parameters})
-
-
-def _named(option: str, name: str, known: dict[str, type[nn.Module]] | dict[str, type[nn.Linear]]) -> type[nn.Module]:
-    if name not in known:
-        raise ValueError(f"{option} must be one of {', '.join(known)}, got {name!r}")
-    return known[name]
+    last = named("head", head, tnn.linears())
+    layers, features = dense_layers(
+        math.prod(shape),
+        width=width,
+        depth=depth,
+        linear=named("linear", linear, tnn.linears()),
+        activation=named("activation", activation, tnn.activations()),
+        group_size=group_size,
+    )
+    return tnn.Sequential(nn.Flatten(), *layers, last(features, classes), lipschitz=lipschitz)
