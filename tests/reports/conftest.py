@@ -1,6 +1,8 @@
 """A run folder made of random numbers, in the format that tasks write: nothing in it was trained or measured."""
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,21 +97,16 @@ def _run_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plan the plots without drawing them, for tests that look at the words only."""
-    from taut.reports import (
-        certified_plot,
-        comparison,
-        learning_plot,
-        margin_plot,
-        picture_grid,
-        spectrum_plot,
-    )
-    from taut.reports.style import Picture
+    import taut.reports
+    from taut.reports.pictures.style import Picture
 
     def sketch(name: str, alt: str, draw: object) -> Picture:
         return Picture(name=name, light=b"", dark=b"", width=960, alt=alt)
 
-    for module in (certified_plot, comparison, learning_plot, margin_plot, picture_grid, spectrum_plot):
-        monkeypatch.setattr(module, "picture", sketch)
+    for found in pkgutil.walk_packages(taut.reports.__path__, "taut.reports."):
+        module = importlib.import_module(found.name)
+        if hasattr(module, "picture") and not found.name.endswith(".style"):
+            monkeypatch.setattr(module, "picture", sketch)
 
 
 def _write(path: Path, content: object) -> None:

@@ -9,9 +9,10 @@ import pytest
 from matplotlib.axes import Axes
 from safetensors.numpy import load_file
 
-from taut.reports.certified_plot import draw_certified
-from taut.reports.run import Run, read_run
-from taut.reports.style import LIGHT
+from taut.reports.classification.certified_plot import draw_certified
+from taut.reports.classification.run import Run, read_run
+from taut.reports.folder.run_folder import read_folder
+from taut.reports.pictures.style import LIGHT
 
 ATTACKED = 150
 
@@ -31,7 +32,7 @@ def _attack_a_part(run_dir: Path) -> None:
 
 
 def _plot(run_dir: Path) -> tuple[Run, Axes]:
-    run = read_run(run_dir)
+    run = read_run(read_folder(run_dir))
     assert run.result is not None
     assert run.evaluation is not None
     (axes,) = draw_certified(run.result, run.evaluation, LIGHT).axes

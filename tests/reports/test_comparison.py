@@ -8,9 +8,10 @@ import pytest
 
 from taut.errors import UsageError, UserError
 from taut.reports import write_comparison
-from taut.reports.comparison import draw_curves, labels, rows_of
-from taut.reports.run import read_run
-from taut.reports.style import LIGHT
+from taut.reports.classification.comparison import draw_curves, labels, rows_of
+from taut.reports.classification.run import read_run
+from taut.reports.folder.run_folder import read_folder
+from taut.reports.pictures.style import LIGHT
 
 Make = Callable[..., Path]
 
@@ -43,7 +44,7 @@ def test_the_best_of_the_same_data_stands_out(tmp_path: Path, make_run: Make) ->
 @pytest.mark.usefixtures("sketched")
 def test_runs_in_different_norms_do_not_share_a_plot(tmp_path: Path, make_run: Make) -> None:
     runs = [make_run(tmp_path / name, norm=norm) for name, norm in (("a", "l2"), ("b", "linf"), ("c", "l2"))]
-    rows = rows_of([read_run(run) for run in runs])
+    rows = rows_of([read_run(read_folder(run)) for run in runs])
     for norm, names in (("l2", ["a", "c"]), ("linf", ["b"])):
         (axes,) = draw_curves(norm, rows, LIGHT).axes
         assert [line.get_label() for line in axes.lines] == names

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taut.reports.certified_plot import attacked_ceiling
-from taut.reports.evaluation import broken_certificates, certified_curve, certified_fraction, read_evaluation
+from taut.reports.classification.certified_plot import attacked_ceiling
+from taut.reports.classification.evaluation import (
+    broken_certificates,
+    certified_curve,
+    certified_fraction,
+    read_evaluation,
+)
 
 RADII = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.3, 1.0, 2.5, np.inf]) | st.floats(0, 5), min_size=1, max_size=40)
 

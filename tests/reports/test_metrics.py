@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from taut.reports.metrics import read_metrics
+from taut.reports.folder.metrics import read_metrics
 
 
 def _write(path: Path, lines: list[dict[str, object]]) -> Path:

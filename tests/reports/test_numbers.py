@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taut.reports.numbers import lower, percent, upper
+from taut.reports.page.numbers import lower, percent, upper
 
 
 @given(st.floats(0, 1e6))

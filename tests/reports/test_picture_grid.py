@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from taut.reports.evaluation import Evaluation, Pictures
-from taut.reports.picture_grid import draw_grid
-from taut.reports.style import LIGHT
+from taut.reports.classification.evaluation import Evaluation, Pictures
+from taut.reports.classification.picture_grid import draw_grid
+from taut.reports.pictures.style import LIGHT
 
 
 def _figure(images: np.ndarray, *, wrong: bool = False) -> Figure:

@@ -137,8 +137,8 @@ def test_an_attack_that_beats_a_certificate_is_shouted(run_dir: Path) -> None:
 
 
 @pytest.mark.usefixtures("sketched")
-@pytest.mark.parametrize("failing", ["_pictures", "render"])
-def test_a_failure_while_drawing_leaves_the_folder_as_it_was(
+@pytest.mark.parametrize("failing", ["drawing", "rendering"])
+def test_a_failure_before_writing_leaves_the_folder_as_it_was(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     def fail(*arguments: object) -> None:
@@ -147,7 +147,10 @@ def test_a_failure_while_drawing_leaves_the_folder_as_it_was(
     write_report(run_dir)
     _change(run_dir / "result.json", machine="another machine")
     before = _contents(run_dir)
-    monkeypatch.setattr(report, failing, fail)
+    if failing == "drawing":
+        monkeypatch.setitem(report.PAGES, "classification", fail)
+    else:
+        monkeypatch.setattr(report, "render", fail)
     with pytest.raises(RuntimeError, match="no more ink"):
         write_report(run_dir)
     assert _contents(run_dir) == before

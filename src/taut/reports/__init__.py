@@ -1,10 +1,10 @@
 """Pages made from run folders: `write_report` for one run, `write_comparison` for several.
 
 This room reads files and writes files; it knows nothing of models or data sets. matplotlib and jinja2 are used here
-alone.
+alone. Each task has a sub-package: what its files hold, its pictures, its page.
 """
 
-from taut.reports.comparison import write_comparison
+from taut.reports.classification.comparison import write_comparison
 from taut.reports.report import write_report
 
 __all__ = ["write_comparison", "write_report"]

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from taut.reports.evaluation import Evaluation, certified_curve
-from taut.reports.numbers import NORM_NAMES
-from taut.reports.result import Result
-from taut.reports.style import Palette, Picture, new_figure, percent_axis, picture
+from taut.reports.classification.evaluation import Evaluation, certified_curve
+from taut.reports.classification.result import Result
+from taut.reports.page.numbers import NORM_NAMES
+from taut.reports.pictures.style import Palette, Picture, new_figure, percent_axis, picture
 
 _FAR = 1e3
 """Far beyond the right end of every axis, where radii without a limit still count."""

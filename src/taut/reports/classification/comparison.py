@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 
 from taut.errors import UsageError, UserError
 from taut.files import write_bytes
-from taut.reports.certified_plot import draw_curve, finish, radius_limit
-from taut.reports.numbers import standard_error
-from taut.reports.page import render
-from taut.reports.report import reproduce_command
-from taut.reports.result import Result
-from taut.reports.run import Run, read_run
-from taut.reports.style import Palette, Picture, new_figure, picture
+from taut.reports.classification.certified_plot import draw_curve, finish, radius_limit
+from taut.reports.classification.result import Result
+from taut.reports.classification.run import Run, read_run
+from taut.reports.folder.provenance import reproduce_command
+from taut.reports.folder.run_folder import RunFolder, read_folder
+from taut.reports.page.numbers import standard_error
+from taut.reports.page.render import render
+from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +42,29 @@ def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
     """
     if len(run_dirs) < 2:
         raise UsageError(f"a comparison needs at least two runs, got {len(run_dirs)}")
-    rows = rows_of([read_run(Path(run_dir)) for run_dir in run_dirs])
+    rows = rows_of([_read(Path(run_dir)) for run_dir in run_dirs])
     pictures = [_curves(norm, rows) for norm in sorted({row.result.norm for row in rows if row.run.evaluation})]
-    page = render("comparison.html", _context(rows, pictures))
+    page = render("classification/comparison.html", _context(rows, pictures))
     for drawn in pictures:
         write_bytes(out.with_name(f"{out.stem}-{drawn.name}.png"), drawn.light)
     write_bytes(out, page)
     return out
 
 
+def _read(path: Path) -> Run:
+    folder = read_folder(path)
+    if folder.task != "classification":
+        raise UserError(
+            f"{path} cannot be compared: its task is {folder.task!r}, and only runs of the task 'classification' can be"
+        )
+    return read_run(folder)
+
+
 def rows_of(runs: list[Run]) -> list[Row]:
     """The runs with their labels and with what is best among runs of the same data and norm."""
     results = [_finished(run) for run in runs]
     rows = []
-    for run, label, result in zip(runs, labels([run.path for run in runs]), results, strict=True):
+    for run, label, result in zip(runs, labels([run.folder.path for run in runs]), results, strict=True):
         rivals = [other for other in results if (other.dataset, other.norm) == (result.dataset, result.norm)]
         best = {
             eps
@@ -68,7 +78,7 @@ def rows_of(runs: list[Run]) -> list[Row]:
                 result=result,
                 best_accuracy=result.accuracy == max(other.accuracy for other in rivals),
                 best_radii=best,
-                command=reproduce_command(run),
+                command=reproduce_command(run.folder, result.provenance),
             )
         )
     return rows
@@ -76,7 +86,7 @@ def rows_of(runs: list[Run]) -> list[Row]:
 
 def _finished(run: Run) -> Result:
     if run.result is None:
-        raise UserError(f"{run.path} cannot be compared: it has no result.json, its run is not finished")
+        raise UserError(f"{run.folder.path} cannot be compared: it has no result.json, its run is not finished")
     return run.result
 
 
@@ -128,7 +138,11 @@ def _context(rows: list[Row], pictures: list[Picture]) -> dict[str, Any]:
 
 def _differing(runs: list[Run]) -> dict[str, list[Any]]:
     """The settings that are not the same in all runs, with the value in each."""
-    flat = [{"recipe": run.recipe, "seed": run.config.get("seed"), **run.settings} for run in runs]
+    flat = [_settings(run.folder) for run in runs]
     names = list(dict.fromkeys(name for pairs in flat for name in pairs))
     columns = {name: [pairs.get(name, "") for pairs in flat] for name in names}
     return {name: values for name, values in columns.items() if any(value != values[0] for value in values)}
+
+
+def _settings(folder: RunFolder) -> dict[str, Any]:
+    return {"recipe": folder.recipe, "seed": folder.config.get("seed"), **folder.settings}

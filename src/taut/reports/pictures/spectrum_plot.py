@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from taut.reports.numbers import lower, upper
-from taut.reports.result import Layer
-from taut.reports.style import Palette, Picture, new_figure, picture
+from taut.reports.folder.layers import Layer
+from taut.reports.page.numbers import lower, upper
+from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
 COLUMNS = 4
 MOST_LAYERS = 24

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from taut.errors import UserError
+from taut.reports.folder.tensors import read_tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +72,7 @@ def broken_certificates(evaluation: Evaluation) -> dict[float, int]:
 
 def read_evaluation(path: Path) -> Evaluation:
     """Read and check `evaluation.safetensors`; a `UserError` says what is wrong with it."""
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    missing = [name for name in ("radius", "margin", "label", "prediction") if name not in tensors]
-    if missing:
-        raise UserError(f"{path} is damaged: it lacks {', '.join(missing)}")
+    tensors = read_tensors(path, required=("radius", "margin", "label", "prediction"))
     radius, margin = (tensors[name].astype(np.float64) for name in ("radius", "margin"))
     label, prediction = (tensors[name].astype(np.int64) for name in ("label", "prediction"))
     survived = {

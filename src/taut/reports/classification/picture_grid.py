@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from taut.reports.evaluation import Evaluation, Pictures
-from taut.reports.style import Palette, Picture, new_figure, picture
+from taut.reports.classification.evaluation import Evaluation, Pictures
+from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
 COLUMNS = 10
 

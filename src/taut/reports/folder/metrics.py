@@ -1,11 +1,12 @@
 """`metrics.jsonl`: the course of the training, one JSON object a line."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from taut.errors import UserError
-from taut.reports.fields import Fields
+from taut.reports.folder.fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +17,13 @@ class Point:
     """Optimiser steps taken so far."""
     epoch: float
     """The epoch as it was logged."""
-    loss: float
-    accuracy: float | None
-    certified_estimate: dict[float, float]
-    """By radius: accuracy under the training loop's own quick estimate, which proves nothing."""
+    fields: Fields
+    """All that the line says."""
+
+    def value(self, name: str) -> float:
+        """What the line says of `name`; NaN, which no curve draws, where it says nothing."""
+        value = self.fields.optional_number(name)
+        return math.nan if value is None else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,13 @@ class Metrics:
         last = self.valid[-1] if self.valid else None
         return last.step / last.epoch if last and last.step > 0 and last.epoch > 0 else None
 
+    def series(self, kind: str, name: str) -> tuple[list[float], list[float]]:
+        """Epochs and values of `name` at the lines of a kind ("train" or "valid") that say it; the rest is left out."""
+        points = [
+            point for point in (self.train if kind == "train" else self.valid) if not math.isnan(point.value(name))
+        ]
+        return self.epochs(points), [point.value(name) for point in points]
+
     def epochs(self, points: list[Point]) -> list[float]:
         """Place of each point on an axis of epochs completed."""
         per_epoch = self.steps_per_epoch
@@ -42,7 +53,10 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> Metrics:
-    """Read and check `metrics.jsonl`. A last line without an end is left out: the run may still be writing it."""
+    """Read and check `metrics.jsonl`; each line has a loss at least.
+
+    A last line without an end is left out: the run may still be writing it.
+    """
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -66,11 +80,6 @@ def _read_line(line: str, number: int, path: Path) -> tuple[str, Point]:
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged: line {number} must hold a JSON object")
     fields = Fields(values, path)
-    point = Point(
-        step=fields.number("step"),
-        epoch=fields.optional_number("epoch") or 0.0,
-        loss=fields.number("loss"),
-        accuracy=fields.optional_number("accuracy"),
-        certified_estimate=fields.by_radius("certified_estimate"),
-    )
+    fields.number("loss")
+    point = Point(step=fields.number("step"), epoch=fields.optional_number("epoch") or 0.0, fields=fields)
     return fields.text("kind"), point

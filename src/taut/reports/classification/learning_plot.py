@@ -6,14 +6,14 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from taut.reports.metrics import Metrics, Point
-from taut.reports.numbers import NORM_NAMES
-from taut.reports.style import Palette, Picture, new_figure, percent_axis, picture
+from taut.reports.folder.metrics import Metrics, Point
+from taut.reports.page.numbers import NORM_NAMES
+from taut.reports.pictures.style import Palette, Picture, new_figure, percent_axis, picture
 
 
 def learning_picture(metrics: Metrics, norm: str | None) -> Picture:
     """Three panels that share the axis of epochs; the third only when the run logged the estimate."""
-    radii = sorted({radius for point in metrics.valid for radius in point.certified_estimate})
+    radii = sorted({radius for point in metrics.valid for radius in _estimates(point)})
 
     def draw(palette: Palette) -> Figure:
         panels = 3 if radii else 2
@@ -32,8 +32,14 @@ def learning_picture(metrics: Metrics, norm: str | None) -> Picture:
 
 
 def _draw_loss(axes: Axes, metrics: Metrics, palette: Palette) -> None:
-    _draw_pair(axes, metrics, palette, [point.loss for point in metrics.train], [point.loss for point in metrics.valid])
-    shown = [point.loss for point in (*metrics.train, *metrics.valid)]
+    _draw_pair(
+        axes,
+        metrics,
+        palette,
+        [point.value("loss") for point in metrics.train],
+        [point.value("loss") for point in metrics.valid],
+    )
+    shown = [point.value("loss") for point in (*metrics.train, *metrics.valid)]
     if shown and min(shown) > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -60,7 +66,7 @@ def _draw_estimate(axes: Axes, metrics: Metrics, radii: list[float], norm: str |
     epochs = metrics.epochs(metrics.valid)
     lasts = []
     for color, radius in zip(_ramp(palette, len(radii)), radii, strict=True):
-        values = [point.certified_estimate.get(radius, np.nan) for point in metrics.valid]
+        values = [_estimates(point).get(radius, np.nan) for point in metrics.valid]
         axes.plot(epochs, values, color=color, marker="o", markersize=3, label=f"{radius:g}")
         lasts.append(values[-1])
     percent_axis(axes, top=1.005)
@@ -91,8 +97,13 @@ def _ramp(palette: Palette, count: int) -> list[str]:
     return [to_hex(color) for color in ends(np.linspace(0.0, 0.6, count))]
 
 
+def _estimates(point: Point) -> dict[float, float]:
+    """By radius: accuracy under the training loop's own quick estimate, which proves nothing."""
+    return point.fields.by_radius("certified_estimate")
+
+
 def _accuracies(points: list[Point]) -> list[float]:
-    return [np.nan if point.accuracy is None else point.accuracy for point in points]
+    return [point.value("accuracy") for point in points]
 
 
 def _floor(fractions: list[float]) -> float:

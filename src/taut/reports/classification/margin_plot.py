@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from taut.reports.evaluation import Evaluation
-from taut.reports.style import Palette, Picture, new_figure, picture
+from taut.reports.classification.evaluation import Evaluation
+from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
 BINS = 48
 

@@ -7,18 +7,21 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from taut.reports import numbers
+from taut.reports.page import numbers
 
 
 def render(template: str, context: dict[str, Any]) -> bytes:
-    """Fill a template of this folder. Everything is escaped, and a name that is not given is an error."""
+    """Fill a template, named by its path below the room of reports.
+
+    Everything is escaped, and a name that is not given is an error.
+    """
     return _environment().get_template(template).render(context).encode("utf-8")
 
 
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parents[1]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,1 @@
+"""Classification runs: certified accuracy and what bounds it from both sides, one run or several."""

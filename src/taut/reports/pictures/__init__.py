@@ -1,0 +1,1 @@
+"""How every picture looks, and the pictures that several tasks show."""
