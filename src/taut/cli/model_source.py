@@ -1,11 +1,7 @@
 """The network that a command line names: of a run, imported, or imported and filled from a file of weights."""
 
-import importlib
-import importlib.util
 import inspect
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +9,7 @@ from torch import nn
 
 from taut.cli.checkpoint import SUFFIXES, load_weights
 from taut.errors import UsageError, UserError
+from taut.importing import import_object, one_line
 
 
 def load_model(
@@ -84,15 +81,7 @@ def _options(text: str) -> dict[str, Any]:
 
 
 def _imported(name: str, options: dict[str, Any]) -> nn.Module:
-    where, colon, attribute = name.rpartition(":")
-    if not colon or not where or not attribute:
-        raise UsageError(f"{name!r} is not MODULE:NAME")
-    try:
-        found: Any = _module(where)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # the module's own code runs
-        raise UsageError(f"cannot import {name}: {_one_line(error)}") from error
+    found = import_object(name)
     if isinstance(found, nn.Module):
         if options:
             raise UsageError(f"--arguments goes with a class or function; {name} is a torch module already")
@@ -115,27 +104,4 @@ def _called(found: Any, name: str, options: dict[str, Any]) -> Any:
     try:
         return found(**options)
     except Exception as error:  # the model's own code
-        raise UserError(f"{name} fails with the arguments {json.dumps(options)}: {_one_line(error)}") from error
-
-
-def _module(where: str) -> Any:
-    """An importable module, or the Python file of this name; its folder is looked at for what it imports."""
-    path = Path(where)
-    if path.suffix != ".py":
-        sys.path.insert(0, os.getcwd())
-        return importlib.import_module(where)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {where}")
-    sys.path.insert(0, str(path.parent.resolve()))
-    name = f"audited_{path.stem}"  # a file may have the name of a module that is in use
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{name} fails with the arguments {json.dumps(options)}: {one_line(error)}") from error
