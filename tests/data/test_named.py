@@ -121,7 +121,7 @@ def test_the_fingerprint_sees_every_bit() -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="known are digits"):
+    with pytest.raises(UsageError, match="known are cifar10, cifar100, digits"):
         data.load("digit")
 
 

@@ -2,20 +2,42 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from taut.data.cifar import CIFAR10, CIFAR100, load_cifar10, load_cifar100
 from taut.data.dataset import Dataset, Problem, Split, check_split, fingerprint
 from taut.data.digits import DIGITS, load_digits
 from taut.data.idx import read_idx
+from taut.data.image_folder import image_folder_problem, load_image_folder
+from taut.data.lsun import LSUN_BEDROOM, load_lsun_bedroom
 from taut.data.mnist import FASHION_MNIST, MNIST, load_mnist
-from taut.errors import UsageError
+from taut.data.stl10 import STL10, load_stl10
+from taut.data.svhn import SVHN, load_svhn
+from taut.errors import UsageError, UserError
 
 __all__ = ["Dataset", "Problem", "Split", "check_split", "fingerprint", "load", "names", "problem", "read_idx"]
 
-_LOADERS: dict[str, tuple[Problem, Callable[[Path | None], Dataset]]] = {
-    "digits": (DIGITS, lambda _: load_digits()),
-    "fashion-mnist": (FASHION_MNIST, lambda root: load_mnist("fashion-mnist", FASHION_MNIST, root)),
-    "mnist": (MNIST, lambda root: load_mnist("mnist", MNIST, root)),
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    load: Callable[[Path | None], Dataset]
+    problem: Callable[[Path | None], Problem]
+
+
+_NAMED = {
+    "cifar10": _Named(load=load_cifar10, problem=lambda _: CIFAR10),
+    "cifar100": _Named(load=load_cifar100, problem=lambda _: CIFAR100),
+    "digits": _Named(load=lambda _: load_digits(), problem=lambda _: DIGITS),
+    "fashion-mnist": _Named(
+        load=lambda root: load_mnist("fashion-mnist", FASHION_MNIST, root), problem=lambda _: FASHION_MNIST
+    ),
+    "image-folder": _Named(load=load_image_folder, problem=image_folder_problem),
+    "lsun-bedroom": _Named(load=load_lsun_bedroom, problem=lambda _: LSUN_BEDROOM),
+    "mnist": _Named(load=lambda root: load_mnist("mnist", MNIST, root), problem=lambda _: MNIST),
+    "stl10": _Named(load=load_stl10, problem=lambda _: STL10),
+    "svhn": _Named(load=load_svhn, problem=lambda _: SVHN),
 }
 
 
@@ -23,10 +45,10 @@ def names() -> tuple[str, ...]:
     """Names that `load` knows.
 
     Example:
-        >>> names()
-        ('digits', 'fashion-mnist', 'mnist')
+        >>> names()[:4]
+        ('cifar10', 'cifar100', 'digits', 'fashion-mnist')
     """
-    return tuple(_LOADERS)
+    return tuple(_NAMED)
 
 
 def load(name: str, data_root: Path | None = None) -> Dataset:
@@ -46,23 +68,40 @@ def load(name: str, data_root: Path | None = None) -> Dataset:
         >>> digits.problem.shape, len(digits.train) + len(digits.test)
         ((1, 8, 8), 1797)
     """
-    _check(name)
-    if data_root is None and os.environ.get("TAUT_DATA_ROOT"):
-        data_root = Path(os.environ["TAUT_DATA_ROOT"])
-    return _LOADERS[name][1](data_root)
+    return _read(_named(name).load, data_root)
 
 
-def problem(name: str) -> Problem:
-    """Shape and classes of the data set called `name`, without reading it. Raises UsageError for an unknown name.
+def problem(name: str, data_root: Path | None = None) -> Problem:
+    """Shape and classes of the data set called `name`, without reading it.
+
+    Args:
+        name: One of `names()`.
+        data_root: As for `load`; only the problem of an image-folder depends on it.
+
+    Raises:
+        UsageError: Unknown name.
+        UserError: An image-folder that is not there.
 
     Example:
         >>> problem("mnist").shape
         (1, 28, 28)
     """
-    _check(name)
-    return _LOADERS[name][0]
+    return _read(_named(name).problem, data_root)
 
 
-def _check(name: str) -> None:
-    if name not in _LOADERS:
-        raise UsageError(f"unknown data set {name!r}; known are {', '.join(_LOADERS)}")
+def _named(name: str) -> _Named:
+    if name not in _NAMED:
+        raise UsageError(f"unknown data set {name!r}; known are {', '.join(_NAMED)}")
+    return _NAMED[name]
+
+
+_Read = TypeVar("_Read")
+
+
+def _read(reader: Callable[[Path | None], _Read], data_root: Path | None) -> _Read:
+    if data_root is None and os.environ.get("TAUT_DATA_ROOT"):
+        data_root = Path(os.environ["TAUT_DATA_ROOT"])
+    try:
+        return reader(data_root)
+    except OSError as error:  # a folder that may not be read, a disk that fails
+        raise UserError(f"cannot read {error.filename or data_root}: {error.strerror or error}") from error
