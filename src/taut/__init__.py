@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from taut import attacks, certify, data, functional, losses, models, nn, optim, testing
+    from taut import attacks, certify, data, functional, losses, models, nn, optim, testing, transport
     from taut.certify import audit, estimate, lipschitz_bound
     from taut.nn import constrain, fold
+    from taut.transport import wasserstein1
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,8 @@ __all__ = [
     "nn",
     "optim",
     "testing",
+    "transport",
+    "wasserstein1",
 ]
 
 _FUNCTIONS = {
@@ -33,6 +36,7 @@ _FUNCTIONS = {
     "estimate": "certify",
     "fold": "nn",
     "lipschitz_bound": "certify",
+    "wasserstein1": "transport",
 }
 
 
