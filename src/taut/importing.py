@@ -40,14 +40,14 @@ def one_line(error: BaseException) -> str:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """The words "; did you mean 'NAME'?" where one of `known` is close to `name`, and nothing where none is.
+    """The words " (did you mean 'NAME'?)" where one of `known` is close to `name`, and nothing where none is.
 
     Example:
-        >>> nearest("gausian", ["gaussian", "cube"])
-        "; did you mean 'gaussian'?"
+        >>> nearest("cubes", ["gaussian", "cube"])
+        " (did you mean 'cube'?)"
     """
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _attribute(owner: Any, part: str, holder: str, name: str) -> Any:

@@ -9,6 +9,20 @@ from typing import TypeVar
 from taut.data.cifar import CIFAR10, CIFAR100, load_cifar10, load_cifar100
 from taut.data.dataset import Dataset, Problem, Split, check_split, fingerprint
 from taut.data.digits import DIGITS, load_digits
+from taut.data.distributions import (
+    Distribution,
+    Empirical,
+    Function,
+    Gaussian,
+    Mixture,
+    Points,
+    Potential,
+    Shells,
+    UniformCube,
+    exact_wasserstein1,
+    parse,
+    true_potential,
+)
 from taut.data.idx import read_idx
 from taut.data.image_folder import image_folder_problem, load_image_folder
 from taut.data.lsun import LSUN_BEDROOM, load_lsun_bedroom
@@ -17,7 +31,29 @@ from taut.data.stl10 import STL10, load_stl10
 from taut.data.svhn import SVHN, load_svhn
 from taut.errors import UsageError, UserError
 
-__all__ = ["Dataset", "Problem", "Split", "check_split", "fingerprint", "load", "names", "problem", "read_idx"]
+__all__ = [
+    "Dataset",
+    "Distribution",
+    "Empirical",
+    "Function",
+    "Gaussian",
+    "Mixture",
+    "Points",
+    "Potential",
+    "Problem",
+    "Shells",
+    "Split",
+    "UniformCube",
+    "check_split",
+    "exact_wasserstein1",
+    "fingerprint",
+    "load",
+    "names",
+    "parse",
+    "problem",
+    "read_idx",
+    "true_potential",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
