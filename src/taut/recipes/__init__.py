@@ -6,12 +6,20 @@ from typing import Any
 
 from taut.errors import UsageError
 from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
+from taut.recipes.gan import gan, gan_digits
+from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
 
 RECIPES: Mapping[str, Callable[[], Any]] = {
+    "absolute-value": absolute_value,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
+    "gan": gan,
+    "gan-digits": gan_digits,
+    "high-dim-cone": high_dim_cone,
     "mnist": mnist,
     "mnist-wide-margin": mnist_wide_margin,
+    "three-cones": three_cones,
+    "wasserstein": wasserstein,
 }
 
 

@@ -5,7 +5,7 @@ from types import ModuleType
 
 from taut.errors import UsageError
 
-NAMES = ("classification",)
+NAMES = ("classification", "gan", "wasserstein")
 
 
 def task(name: str) -> ModuleType:

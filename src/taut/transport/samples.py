@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from taut.nn import BatchCentering, Scale
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _ROWS = 4096
@@ -75,9 +77,17 @@ def find_scale(x: Tensor, y: Tensor, dtype: torch.dtype) -> SampleScale:
     centre = centre.to(dtype).double()
     rows = torch.cat([x[:_ROWS], y[:_ROWS]]).double()
     distances = ((rows - centre) / first).flatten(1).norm(dim=1)
-    # the median, which far outliers do not move, unless most samples are the same
-    typical = float(distances.median()) or float(distances.mean())
+    # a quantile, which far outliers do not move; above the median, as one of the two may be a single point
+    typical = float(distances.quantile(0.75)) or float(distances.mean())
     return SampleScale(centre=centre, unit=_power_of_two(typical * first))
+
+
+def on_samples(g: nn.Module, scale: SampleScale, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:
+    """x -> s g((x - c) / s), as a chain that takes samples of `shape` as they were given: as Lipschitz as g is."""
+    centre = BatchCentering(scale.centre.numel(), bias=False).to(scale.centre.device, dtype)
+    centre.running_mean.copy_(scale.centre.flatten())
+    before = [nn.Flatten(), centre, Scale(1.0 / scale.unit), nn.Unflatten(1, shape)]
+    return nn.Sequential(*before, g.to(dtype=dtype), Scale(scale.unit)).eval()
 
 
 def _power_of_two(size: float) -> float:

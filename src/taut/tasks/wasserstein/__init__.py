@@ -1,0 +1,7 @@
+"""Wasserstein-1 distances between two distributions: a critic from below, exact transport from above."""
+
+from taut.tasks.critic import CriticConfig
+from taut.tasks.wasserstein.config import Config, DistributionsConfig, EvaluationConfig
+from taut.tasks.wasserstein.run import show_finished, train
+
+__all__ = ["Config", "CriticConfig", "DistributionsConfig", "EvaluationConfig", "show_finished", "train"]
