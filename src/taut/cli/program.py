@@ -10,6 +10,7 @@ from taut.errors import UsageError, UserError
 COMMANDS = {
     "list": "recipes, layers and activations",
     "train": "train a recipe, or replay or resume a run",
+    "reproduce": "make a table of the literature anew",
     "evaluate": "accuracy and certified accuracy of a run",
     "attack": "accuracy of a run under attack, next to what is certified",
     "certify": "write the certificate of a run again",

@@ -17,7 +17,7 @@ _USAGE = """usage: taut train RECIPE [OPTIONS]
        taut train CONFIG.json [OPTIONS]
        taut train --resume RUN [--devices N ...]
 
-Train a network, fold it, certify and attack it on the held-out split, and write everything into a run folder.
+Train what a recipe says, measure it on held-out data, and write everything into a run folder with a report.
 
   RECIPE           a name that `taut list` shows
   CONFIG.json      config.json of an earlier run, to train it again with the same numbers; also --config CONFIG.json
@@ -42,12 +42,12 @@ class Arguments(Generic[ConfigT]):
 def main(arguments: Sequence[str]) -> None:
     """Run `taut train` with `arguments`."""
     rest, command = list(arguments), ["taut", "train", *arguments]
-    resume, config_file = _take(rest, "--resume"), _take(rest, "--config")
+    resume, config_file = take(rest, "--resume"), take(rest, "--config")
     target = rest.pop(0) if rest and not rest[0].startswith("-") else None
     if sum(choice is not None for choice in (resume, config_file, target)) > 1:
         raise UsageError("give one of RECIPE, --config FILE and --resume RUN (see taut train --help)")
     if resume is not None:
-        _resume(Path(resume), rest)
+        resume_run(Path(resume), rest)
     elif config_file is not None or (target is not None and _is_file(target)):
         _replay(Path(config_file or target or ""), rest, command)
     elif target is not None:
@@ -63,7 +63,7 @@ def _recipe(name: str, rest: Sequence[str], command: Sequence[str]) -> None:
     from taut.recipes import description, recipe
 
     default = recipe(name)
-    _train(default, name, rest, command, prog=f"taut train {name}", description=description(name))
+    train_config(default, name, rest, command, prog=f"taut train {name}", description=description(name))
 
 
 def _replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
@@ -76,7 +76,7 @@ def _replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
     if manifest.taut != __version__:
         print(f"taut: note: {path} was written by taut {manifest.taut}, this is {__version__}", file=sys.stderr)
     default = from_plain(task(manifest.task).Config, manifest.config, source=str(path))
-    _train(
+    train_config(
         default,
         manifest.recipe,
         rest,
@@ -86,9 +86,10 @@ def _replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
     )
 
 
-def _train(
+def train_config(
     default: Any, name: str, rest: Sequence[str], command: Sequence[str], *, prog: str, description: str
 ) -> None:
+    """Run the task of the config `default`, with the options in `rest` put in its place."""
     from taut.tasks import task
     from taut.training.run_folder import check_out
 
@@ -98,7 +99,8 @@ def _train(
     task(cls.task).train(options.config, recipe=name, command=command, out=options.out)
 
 
-def _resume(path: Path, rest: Sequence[str]) -> None:
+def resume_run(path: Path, rest: Sequence[str]) -> None:
+    """Continue the run in the folder `path`, or show it where it is finished."""
     from taut.tasks import task
     from taut.training.run_folder import open_run
     from taut.training.serialise import from_plain
@@ -113,7 +115,7 @@ def _resume(path: Path, rest: Sequence[str]) -> None:
         which.train(new, recipe=manifest.recipe, command=manifest.command, resume=folder)
 
 
-def _take(arguments: list[str], option: str) -> str | None:
+def take(arguments: list[str], option: str) -> str | None:
     """Remove `option` and its value from `arguments`; return the value."""
     for place, argument in enumerate(arguments):
         if argument == option:

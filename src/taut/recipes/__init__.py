@@ -8,6 +8,7 @@ from taut.errors import UsageError
 from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
 from taut.recipes.gan import gan, gan_digits
 from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
+from taut.recipes.wasserstein_table import full, small
 
 RECIPES: Mapping[str, Callable[[], Any]] = {
     "absolute-value": absolute_value,
@@ -21,6 +22,9 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
     "three-cones": three_cones,
     "wasserstein": wasserstein,
 }
+
+TABLES: Mapping[str, Mapping[str, Callable[[], Any]]] = {"wasserstein-table": {"small": small, "full": full}}
+"""What `taut reproduce` makes, by budget."""
 
 
 def recipe(name: str) -> Any:
@@ -39,4 +43,9 @@ def recipe(name: str) -> Any:
 
 def description(name: str) -> str:
     """First line of the recipe's docstring."""
-    return (RECIPES[name].__doc__ or "").strip().splitlines()[0]
+    return first_line(RECIPES[name])
+
+
+def first_line(make: Callable[[], Any]) -> str:
+    """First line of a function's docstring."""
+    return (make.__doc__ or "").strip().splitlines()[0]

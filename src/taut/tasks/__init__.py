@@ -5,7 +5,7 @@ from types import ModuleType
 
 from taut.errors import UsageError
 
-NAMES = ("classification", "gan", "wasserstein")
+NAMES = ("classification", "gan", "wasserstein", "wasserstein-table")
 
 
 def task(name: str) -> ModuleType:
@@ -17,4 +17,4 @@ def task(name: str) -> ModuleType:
     """
     if name not in NAMES:
         raise UsageError(f"unknown task {name!r}; known are {', '.join(NAMES)}")
-    return import_module(f"taut.tasks.{name}")
+    return import_module(f"taut.tasks.{name.replace('-', '_')}")

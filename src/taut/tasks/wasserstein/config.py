@@ -69,7 +69,7 @@ class Config:
     task: ClassVar[str] = "wasserstein"
 
     seed: int = 0
-    """Seed of the initial weights and of all samples."""
+    """Seed of the initial weights and of the samples trained on; those held out are the same for every seed."""
     distributions: DistributionsConfig = field(default_factory=DistributionsConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -63,7 +63,7 @@ def read_problem(config: Config) -> Problem:
         count = _count(tested, config.evaluation.samples)
         if count < 2:
             raise UsageError(f"{name} must have at least 2 held-out samples, it has {count}")
-        held_out.append(tested.sample(count, stream(config.seed, "held-out", name)))
+        held_out.append(tested.sample(count, stream("held-out", name)))  # the same for every seed
     return Problem(p=p, q=q, training=(parts[0][0], parts[1][0]), held_out=(held_out[0], held_out[1]))
 
 

@@ -1,0 +1,72 @@
+"""Runs side by side, each in a process of its own; they stop when the table is stopped, and go on when it goes on."""
+
+import contextlib
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from taut.errors import UserError
+from taut.tasks import wasserstein
+from taut.tasks.wasserstein import Config
+from taut.training.run_folder import RunFolder
+
+_POLL_SECONDS = 0.1
+
+
+def run_all(
+    work: Sequence[tuple[Config, Path]], *, jobs: int, command: Sequence[str], done: Callable[[int], None]
+) -> None:
+    """Carry out each run of `work` that is not finished, `jobs` at a time; `done(n)` after each.
+
+    Raises:
+        UserError: A run failed; the sentence names the file that says why.
+    """
+    waiting = [(config, path) for config, path in work if not RunFolder(path).result.is_file()]
+    finished = len(work) - len(waiting)
+    done(finished)
+    running: dict[BaseProcess, Path] = {}
+    context = multiprocessing.get_context("spawn")
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                config, path = waiting.pop(0)
+                process = context.Process(target=_run, args=(config, path, list(command)))
+                process.start()
+                running[process] = path
+            time.sleep(_POLL_SECONDS)
+            for process in [each for each in running if not each.is_alive()]:
+                path = running.pop(process)
+                if not RunFolder(path).result.is_file():
+                    raise UserError(f"{path.name} failed; {_log(path)} says why")
+                finished += 1
+                done(finished)
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.join()
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}.log")
+
+
+def _run(config: Config, path: Path, command: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        _log(path).open("a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        started = RunFolder(path) if RunFolder(path).config.is_file() else None
+        out = None if started else path
+        try:
+            wasserstein.train(config, recipe="wasserstein", command=command, out=out, resume=started)
+        except UserError as error:
+            print(f"taut: {error}")
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(130)
