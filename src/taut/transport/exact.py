@@ -30,8 +30,8 @@ class ExactTransport:
 
 
 def exact_transport(
-    x: Shaped[Tensor, "n *shape"],
-    y: Shaped[Tensor, "m *shape"],
+    x: Shaped[Tensor, "n ..."],
+    y: Shaped[Tensor, "m ..."],
     *,
     x_weights: Shaped[Tensor, " n"] | None = None,
     y_weights: Shaped[Tensor, " m"] | None = None,
@@ -57,12 +57,11 @@ def exact_transport(
     centre, unit = _frame(torch.cat([x, y]))
     x, y = (x / unit - centre), (y / unit - centre)
     f, g = _sorted_potentials(x[:, 0], y[:, 0], a, b) if x.shape[1] == 1 else _solved_potentials(x, y, a, b)
-    f, g = unit * f, unit * g
     return ExactTransport(
-        value=max(0.0, float((a * f).sum() - (b * g).sum())),
-        standard_error=math.sqrt(_variance_of_mean(f, a) + _variance_of_mean(g, b)),
-        x_potentials=f,
-        y_potentials=g,
+        value=unit * max(0.0, float((a * f).sum() - (b * g).sum())),
+        standard_error=unit * math.sqrt(_variance_of_mean(f, a) + _variance_of_mean(g, b)),
+        x_potentials=unit * f,
+        y_potentials=unit * g,
     )
 
 

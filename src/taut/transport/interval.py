@@ -2,6 +2,7 @@ r"""How far sampling can have moved the two ends of a bracket of W1: intervals o
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -89,7 +90,7 @@ def transport_upper(value: float, standard_error: float, *, confidence: float = 
 
 
 def student_quantile(probability: float, degrees: float) -> float:
-    r"""t with P(T <= t) = `probability` for Student's T with `degrees` of freedom: to 1e-6 of it, for tests on samples.
+    r"""t with P(T <= t) = `probability` for Student's T with `degrees` of freedom, to 1e-6 of it up to 0.9999.
 
     With t = sqrt(degrees) tan(a) the density becomes proportional to cos(a)^(degrees - 1), whose integral from 0 is
     concave: Newton's method from 0 never overshoots.
@@ -117,10 +118,15 @@ def student_quantile(probability: float, degrees: float) -> float:
 
 def _integral_of_cosines(angle: float, power: float) -> float:
     """Of cos^power from 0 to the angle, by 64 nodes of Gauss on each of 8 pieces."""
-    nodes, weights = np.polynomial.legendre.leggauss(64)
+    nodes, weights = _gauss()
     starts = angle / 8.0 * np.arange(8)
     points = starts[:, None] + angle / 8.0 * (nodes + 1.0) / 2.0
     return float((np.cos(points) ** power @ weights).sum() * angle / 16.0)
+
+
+@cache
+def _gauss() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(64)
 
 
 def check_confidence(confidence: float) -> None:

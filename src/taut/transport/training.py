@@ -2,7 +2,6 @@ r"""Training of a critic on two samples: the Kantorovich-Rubinstein dual by stoc
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -27,15 +26,16 @@ def train_critic(
     steps: int,
     batch_size: int = 256,
     lr: float = 0.01,
-    optimizer: Literal["adam", "aggmo"] = "aggmo",
+    optimizer: str = "aggmo",
     generator: torch.Generator,
     progress: Progress | None = None,
 ) -> None:
     r"""Raise mean f(x) - mean f(y) over the parameters of `critic`, in place; f keeps the constant of its layers.
 
-    `steps` updates at a rate that falls from `lr` to 0 like a cosine. Batches are drawn by `generator` (of the CPU)
-    alone: the same seed gives the same critic on the same machine. Layers that are constrained by projection or live on
-    a manifold are kept there. The critic must be where the samples are, and of their dtype.
+    `steps` updates by `optimizer`, "aggmo" or "adam", at a rate that falls from `lr` to 0 like a cosine. Batches are
+    drawn by `generator` (of the CPU) alone: the same seed gives the same critic on the same machine. Layers that are
+    constrained by projection or live on a manifold are kept there. The critic must be where the samples are, and of
+    their dtype.
 
     Errors: ValueError for options that are not positive, another optimizer, and a critic without trainable parameters.
 
