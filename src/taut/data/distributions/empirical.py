@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 import torch
@@ -98,8 +98,8 @@ class Empirical(Distribution):
         return Empirical(seen, name=names[0]), Empirical(unseen, name=names[1])
 
 
-def named(name: str, data_root: Path | None = None, *, split: Literal["train", "test"] | None = None) -> Empirical:
-    """The inputs of the named data set, with its own training and held-out split; or one of the two alone.
+def named(name: str, data_root: Path | None = None, *, split: str | None = None) -> Empirical:
+    """The inputs of the named data set, with its own training and held-out split; or "train" or "test" alone.
 
     Raises:
         UsageError: Unknown name or split.

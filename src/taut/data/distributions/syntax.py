@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,8 @@ LAWS: dict[str, Callable[..., Distribution]] = {
 }
 """The names that are called with numbers in `parse`."""
 
-_FILE = re.compile(rf"(?P<path>.*(?:{'|'.join(map(re.escape, ARRAY_SUFFIXES))}))(?::(?P<key>.+))?", re.DOTALL)
-_OBJECT = re.compile(r"[^()\[\]{}'\"]+:[^\W\d][\w.]*")
+_FILE = re.compile(rf"(?P<path>.*(?:{'|'.join(map(re.escape, ARRAY_SUFFIXES))}))(?::(?P<key>.+))?")
+_OBJECT = re.compile(r"[^()\[\]{}'\"\n\r]+:[^\W\d][\w.]*")
 
 
 def parse(text: str, data_root: Path | None = None) -> Distribution:
@@ -56,12 +57,13 @@ def parse(text: str, data_root: Path | None = None) -> Distribution:
         return simple
     readable = _with_identifiers(text)
     try:
-        tree = ast.parse(readable, mode="eval")
-    except (SyntaxError, ValueError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of odd literals
+            tree = ast.parse(readable, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise UsageError(_pointed(text, error)) from error
     made = _Reader(text, readable, data_root).value(tree.body)
     if not isinstance(made, Distribution):
-        raise UsageError(f"{text!r} is no distribution; {_known()}")
+        raise UsageError(_unknown(text))
     return made
 
 
@@ -98,7 +100,7 @@ class _Reader:
                 return self.call(name, [self.value(part) for part in node.args], self.options(node), node, called=True)
         where = self.at(node)
         if where == self.text:
-            raise UsageError(f"{shown(self.text)} is no distribution; {_known()}")
+            raise UsageError(_unknown(self.text))
         raise UsageError(
             f"cannot read {where!r} in {shown(self.text)}: only numbers, lists, strings and laws may stand there"
         )
@@ -179,10 +181,10 @@ def _with_identifiers(text: str) -> str:
     return pattern.sub(lambda found: found[0] if found[0][0] in "'\"" else found[0].replace("-", "_"), text)
 
 
-def _pointed(text: str, error: SyntaxError | ValueError) -> str:
+def _pointed(text: str, error: Exception) -> str:
     """The sentence for text that is no Python literal, with the place where it goes wrong."""
     if not isinstance(error, SyntaxError) or not text:
-        return f"{text!r} is no distribution; {_known()}"
+        return _unknown(text)
     place = (error.offset or 1) - 1
     if error.lineno != 1 or place >= len(text):
         return f"cannot read {shown(text)}: {error.msg}"
@@ -194,6 +196,10 @@ def _form(name: str, make: Callable[..., Distribution]) -> str:
     parameters = inspect.signature(make).parameters.values()
     words = [f"{each.name}=" if each.kind is inspect.Parameter.KEYWORD_ONLY else each.name for each in parameters]
     return f"{name}({', '.join(words)})"
+
+
+def _unknown(text: str) -> str:
+    return f"{shown(text)} is no distribution{nearest(text, [*LAWS, *_data_sets()])}; {_known()}"
 
 
 def _known() -> str:

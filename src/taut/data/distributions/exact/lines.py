@@ -11,7 +11,7 @@ from torch import Tensor
 from taut.data.distributions.exact.potentials import Line
 
 _PER_UNIT = 1000
-_TAIL = 10
+_TAIL = 10.0
 _BISECTIONS = 70
 _NOISE = 1e-14
 
