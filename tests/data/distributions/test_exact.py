@@ -1,5 +1,6 @@
-"""Distances that are known exactly, between an attack (a 1-Lipschitz function) and transport, and against quadrature."""
+"""Distances that are known exactly: against other formulas, 1-Lipschitz functions that attain them, and transport."""
 
+import itertools
 import math
 
 import mpmath
@@ -289,7 +290,7 @@ def test_mixtures_on_the_line_against_the_quadrature_of_distribution_functions(f
     edges = {-75.0, 75.0} | {edge for _, _, places in (*p, *q) for edge in places}
     ordered = sorted(edges)
     total = 0.0
-    for low, high in zip(ordered[:-1], ordered[1:], strict=True):
+    for low, high in itertools.pairwise(ordered):
         x = np.linspace(low, high, 20001)[:-1] + (high - low) / 40000  # midpoints: exact but where the sign changes
         total += float(np.abs(difference(x)).sum()) * (high - low) / 20000
     found = exact_wasserstein1(Mixture([law for law, _, _ in p]), Mixture([law for law, _, _ in q]))
