@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from taut.errors import UserError
@@ -53,6 +54,14 @@ def read_json(path: Path) -> dict[str, Any]:
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """The safetensors encoding of `tensors`, copied to the CPU and made contiguous, which the format requires."""
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; a `UserError` naming the file when it cannot be read."""
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

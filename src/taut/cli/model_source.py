@@ -62,12 +62,16 @@ def _refuse_program(path: Path) -> None:
 def _of_run(
     path: Path, *, model_class: str | None, weights: Path | None, options: dict[str, Any]
 ) -> tuple[nn.Module, tuple[int, ...]]:
-    from taut.tasks.classification import load_network
+    from taut.tasks import task
+    from taut.training.run_folder import open_run
 
     for name, given in (("--weights", weights), ("--model-class", model_class), ("--arguments", options)):
         if given:
             raise UsageError(f"{name} goes with MODULE:NAME; a run folder has its own network and weights")
-    return load_network(path)
+    name = open_run(path)[1].task
+    if not hasattr(task(name), "load_network"):
+        raise UsageError(f"{path} is a run of the task {name}, which has no network of its own")
+    return task(name).load_network(path)
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from taut import data
 from taut import nn as tnn
 from taut.data import Dataset
-from taut.errors import UsageError, UserError
+from taut.errors import UsageError
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_model
+from taut.tasks.weights import load_weights
 from taut.training.run_folder import RunFolder, open_run
 from taut.training.serialise import from_plain
 
@@ -57,20 +55,6 @@ def _read_config(path: Path) -> tuple[RunFolder, Config]:
 
 
 def _read_network(folder: RunFolder, config: Config) -> nn.Module:
-    weights = _read_weights(folder)
-    model = tnn.fold(build_model(config.model, data.problem(config.data.dataset)))
-    floating = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), torch.float32)
-    try:
-        model.to(floating).load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{folder.folded} does not fit the network of {folder.config}") from error
-    return model.eval()
-
-
-def _read_weights(folder: RunFolder) -> dict[str, torch.Tensor]:
-    if not folder.folded.is_file():
-        raise UserError(f"{folder.path} has no final weights yet; finish it with: taut train --resume {folder.path}")
-    try:
-        return safetensors.torch.load(folder.folded.read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{folder.folded} is damaged: {error}") from error
+    model = tnn.fold(build_model(config.model, data.problem(config.data.dataset, config.data.data_root)))
+    load_weights(model, folder.folded, folder)
+    return model

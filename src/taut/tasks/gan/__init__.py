@@ -3,7 +3,7 @@
 from taut.tasks.critic import CriticConfig
 from taut.tasks.gan.config import Config, DataConfig, EvaluationConfig, GanConfig
 from taut.tasks.gan.run import show_finished, train
-from taut.tasks.gan.saved import Generated, load_generator
+from taut.tasks.gan.saved import Generated, load_generator, load_network
 
 __all__ = [
     "Config",
@@ -13,6 +13,7 @@ __all__ = [
     "GanConfig",
     "Generated",
     "load_generator",
+    "load_network",
     "show_finished",
     "train",
 ]

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from jaxtyping import Float32
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from taut import data
+from taut import nn as tnn
 from taut.data.distributions import Distribution
-from taut.errors import UsageError, UserError
+from taut.errors import UsageError
 from taut.tasks.gan.config import Config
-from taut.tasks.gan.parts import build_generator, pictures
-from taut.training.run_folder import open_run
+from taut.tasks.gan.parts import build_gan_critic, build_generator, pictures
+from taut.tasks.weights import load_weights
+from taut.training.run_folder import RunFolder, open_run
 from taut.training.serialise import from_plain
 
 GENERATOR = "generator.safetensors"
@@ -47,19 +47,23 @@ def load_generator(path: Path) -> Generated:
         UsageError: Not the folder of a GAN run, or one of another version.
         UserError: Training has not finished, or files are damaged.
     """
+    folder, config, shape = _read(path)
+    generator = build_generator(config, shape)
+    load_weights(generator, path / GENERATOR, folder)
+    return Generated(generator, latent=config.gan.latent, shape=shape, name=path.resolve().name)
+
+
+def load_network(path: Path) -> tuple[nn.Module, tuple[int, ...]]:
+    """The critic of the GAN run `path`, folded, and the shape of one picture. Errors as above."""
+    folder, config, shape = _read(path)
+    critic = build_gan_critic(config, shape)
+    load_weights(critic, path / CRITIC, folder)
+    return tnn.fold(critic).eval(), shape
+
+
+def _read(path: Path) -> tuple[RunFolder, Config, tuple[int, ...]]:
     folder, manifest = open_run(path)
     if manifest.task != Config.task:
         raise UsageError(f"{path} is a run of the task {manifest.task}, not {Config.task}: it has no generator")
     config = from_plain(Config, manifest.config, source=str(folder.config))
-    shape = data.problem(config.data.dataset, config.data.data_root).shape
-    generator = build_generator(config, shape)
-    file = path / GENERATOR
-    if not file.is_file():
-        raise UserError(f"{path} has no generator yet; finish it with: taut train --resume {path}")
-    try:
-        generator.load_state_dict(safetensors.torch.load(file.read_bytes()))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{file} is damaged: {error}") from error
-    except RuntimeError as error:
-        raise UserError(f"{file} does not fit the generator of {folder.config}") from error
-    return Generated(generator.eval(), latent=config.gan.latent, shape=shape, name=path.resolve().name)
+    return folder, config, data.problem(config.data.dataset, config.data.data_root).shape

@@ -3,5 +3,14 @@
 from taut.tasks.critic import CriticConfig
 from taut.tasks.wasserstein.config import Config, DistributionsConfig, EvaluationConfig
 from taut.tasks.wasserstein.run import show_finished, train
+from taut.tasks.wasserstein.saved import load_network
 
-__all__ = ["Config", "CriticConfig", "DistributionsConfig", "EvaluationConfig", "show_finished", "train"]
+__all__ = [
+    "Config",
+    "CriticConfig",
+    "DistributionsConfig",
+    "EvaluationConfig",
+    "load_network",
+    "show_finished",
+    "train",
+]

@@ -61,9 +61,13 @@ def result(
     recipe: str,
     command: Sequence[str],
     train_estimate: float,
+    unit: float,
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The content of result.json. `found` has "critic", and "beside" where another was trained to compare with."""
+    """The content of result.json. `found` has "critic", and "beside" where another was trained to compare with.
+
+    `unit` is that in which they saw the samples.
+    """
     critic = found["critic"]
     beside = found.get("beside")
     return {
@@ -74,6 +78,7 @@ def result(
         "p_description": problem.p.description,
         "q_description": problem.q.description,
         "shape": list(problem.shape),
+        "unit": unit,
         "norm": "l2",
         "samples": min(len(critic.p_values), len(critic.q_values)),
         "lipschitz_bound": critic.lipschitz_bound,

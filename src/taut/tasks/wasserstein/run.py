@@ -48,7 +48,7 @@ def train(
         resume=resume,
         prepare=lambda fabric: _prepare(config, fabric),
         fit=lambda prepared, session: _fit(config, prepared, session),
-        conclude=lambda prepared, trained, session: _conclude(config, prepared.problem, trained, session),
+        conclude=lambda prepared, trained, session: _conclude(config, prepared, trained, session),
     )
 
 
@@ -110,9 +110,9 @@ def _fit(config: Config, prepared: _Prepared, session: Session) -> _Trained:
     return _Trained(complete, seconds)
 
 
-def _conclude(config: Config, problem: Problem, trained: _Trained, session: Session) -> None:
+def _conclude(config: Config, prepared: _Prepared, trained: _Trained, session: Session) -> None:
     """Fold, prove, measure, write. result.json comes last but for the report: where it is, the run is finished."""
-    folder, started = session.folder, time.monotonic()
+    problem, folder, started = prepared.problem, session.folder, time.monotonic()
     found = {name: measured(critic, problem, seed=config.seed) for name, critic in trained.critics.items()}
     training = replace(problem, held_out=_training_samples(config, problem))
     on_training = measured(trained.critics["critic"], training, seed=config.seed)
@@ -127,6 +127,7 @@ def _conclude(config: Config, problem: Problem, trained: _Trained, session: Sess
         recipe=session.recipe,
         command=session.command,
         train_estimate=train_estimate,
+        unit=prepared.scale.unit,
         seconds={"train": trained.seconds, "evaluate": time.monotonic() - started},
     )
     write_json(folder.result, figures)
