@@ -6,5 +6,6 @@ alone. Each task has a sub-package: what its files hold, its pictures, its page.
 
 from taut.reports.classification.comparison import write_comparison
 from taut.reports.report import write_report
+from taut.reports.wasserstein_table.markdown import markdown_table
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["markdown_table", "write_comparison", "write_report"]

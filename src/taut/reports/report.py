@@ -9,11 +9,17 @@ from taut.files import write_bytes
 from taut.reports.classification.page import classification_page
 from taut.reports.folder.provenance import facts, reproduce_command
 from taut.reports.folder.run_folder import RunFolder, read_folder
+from taut.reports.gan.page import gan_page
 from taut.reports.page.page import Page
 from taut.reports.page.render import render
+from taut.reports.wasserstein.page import wasserstein_page
+from taut.reports.wasserstein_table.page import wasserstein_table_page
 
 PAGES: dict[str, Callable[[RunFolder], Page]] = {
     "classification": classification_page,
+    "wasserstein": wasserstein_page,
+    "gan": gan_page,
+    "wasserstein-table": wasserstein_table_page,
 }
 """By task: what reads the rest of a run folder and draws its pictures."""
 

@@ -36,7 +36,7 @@ def _pictures(run: Run) -> dict[str, Picture | None]:
     evaluation, result, metrics = run.evaluation, run.result, run.metrics
     most = evaluation.most_certified if evaluation else None
     least = evaluation.least_certified if evaluation else None
-    logged = metrics if metrics and (metrics.train or metrics.valid) else None
+    logged = metrics if metrics and not metrics.empty else None
     layers = result.layers if result else []
     return {
         "certified": certified_picture(result, evaluation) if result and evaluation else None,

@@ -2,11 +2,11 @@
 
 import math
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from taut.reports.classification.evaluation import Evaluation, Pictures
+from taut.reports.pictures.images import draw_image
 from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
 COLUMNS = 10
@@ -26,15 +26,9 @@ def draw_grid(evaluation: Evaluation, pictures: Pictures, palette: Palette) -> F
     for axes in grid:
         axes.set_axis_off()
     for axes, image, index in zip(grid, pictures.images, pictures.index, strict=False):
-        _draw_image(axes, image)
+        draw_image(axes, image)
         _write_below(axes, evaluation, int(index), palette)
     return figure
-
-
-def _draw_image(axes: Axes, image: np.ndarray) -> None:
-    """Grey for one channel, colour for three; the first channel of anything else."""
-    shown = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
-    axes.imshow(np.clip(shown, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
 
 
 def _write_below(axes: Axes, evaluation: Evaluation, index: int, palette: Palette) -> None:

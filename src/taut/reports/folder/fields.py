@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from taut.errors import UserError
 
@@ -94,5 +94,5 @@ class Fields:
         return UserError(f"{self.path} is damaged: {self._within + name!r} must be {expected}, {found}")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -34,6 +34,11 @@ class Metrics:
     valid: list[Point]
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not (self.train or self.valid)
+
+    @property
     def steps_per_epoch(self) -> float | None:
         """Steps in one epoch, or None where no epoch was finished: the held-out split is looked at when one ends."""
         last = self.valid[-1] if self.valid else None
@@ -52,8 +57,8 @@ class Metrics:
         return [point.step / per_epoch if per_epoch else point.epoch for point in points]
 
 
-def read_metrics(path: Path) -> Metrics:
-    """Read and check `metrics.jsonl`; each line has a loss at least.
+def read_metrics(path: Path, *, required: tuple[str, ...] = ("loss",)) -> Metrics:
+    """Read and check `metrics.jsonl`; each line has a step, its kind and the `required` numbers.
 
     A last line without an end is left out: the run may still be writing it.
     """
@@ -64,7 +69,7 @@ def read_metrics(path: Path) -> Metrics:
     lines = content.split("\n")[:-1]
     kinds: dict[str, list[Point]] = {"train": [], "valid": []}
     for number, line in enumerate(lines, start=1):
-        kind, point = _read_line(line, number, path)
+        kind, point = _read_line(line, number, path, required)
         kinds.setdefault(kind, []).append(point)
     return Metrics(
         train=sorted(kinds["train"], key=lambda point: point.step),
@@ -72,7 +77,7 @@ def read_metrics(path: Path) -> Metrics:
     )
 
 
-def _read_line(line: str, number: int, path: Path) -> tuple[str, Point]:
+def _read_line(line: str, number: int, path: Path, required: tuple[str, ...]) -> tuple[str, Point]:
     try:
         values = json.loads(line)
     except ValueError as error:
@@ -80,6 +85,7 @@ def _read_line(line: str, number: int, path: Path) -> tuple[str, Point]:
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged: line {number} must hold a JSON object")
     fields = Fields(values, path)
-    fields.number("loss")
+    for name in required:
+        fields.number(name)
     point = Point(step=fields.number("step"), epoch=fields.optional_number("epoch") or 0.0, fields=fields)
     return fields.text("kind"), point

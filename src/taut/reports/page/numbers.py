@@ -26,6 +26,29 @@ def lower(value: float, *, decimals: int = 7) -> str:
     return _rounded(value, ROUND_FLOOR, decimals)
 
 
+def distance(value: float) -> str:
+    """A distance, rounded to the nearest: four decimals, or three digits where that shows more.
+
+    >>> distance(0.99871), distance(12.5), distance(0.000123456)
+    ('0.9987', '12.5000', '0.000123')
+    """
+    return f"{value:.{_decimals(value)}f}"
+
+
+def distance_lower(value: float) -> str:
+    """Like `distance`, rounded down."""
+    return lower(value, decimals=_decimals(value))
+
+
+def distance_upper(value: float) -> str:
+    """Like `distance`, rounded up."""
+    return upper(value, decimals=_decimals(value))
+
+
+def _decimals(value: float) -> int:
+    return max(4, 2 - math.floor(math.log10(abs(value)))) if value else 4
+
+
 def _rounded(value: float, rounding: str, decimals: int) -> str:
     if not math.isfinite(value):
         return "∞" if value > 0 else "none"

@@ -75,3 +75,11 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, make_run: Make) -> N
 
 def test_the_same_run_twice_does_not_hang(tmp_path: Path) -> None:
     assert labels([tmp_path / "run", tmp_path / "run"]) == ["run", "run"]
+
+
+def test_a_run_of_another_task_is_refused(tmp_path: Path, make_run: Make) -> None:
+    runs = [make_run(tmp_path / "one"), make_run(tmp_path / "other", seed=1)]
+    config = json.loads((runs[1] / "config.json").read_text())
+    (runs[1] / "config.json").write_text(json.dumps(config | {"task": "gan"}))
+    with pytest.raises(UserError, match="other cannot be compared: its task is 'gan', and only runs of the task"):
+        write_comparison(runs, tmp_path / "comparison.html")

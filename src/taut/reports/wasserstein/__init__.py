@@ -1,0 +1,1 @@
+"""Wasserstein runs: the bracket of a distance, and the critic that proves its lower end."""
