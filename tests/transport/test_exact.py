@@ -73,6 +73,11 @@ def test_scale_and_offset_cost_no_digits(dimension: int, scale: float, offset: f
     assert moved.standard_error == pytest.approx(scale * plain.standard_error, rel=1e-6)
 
 
+def test_short_moves_of_far_points_keep_their_digits() -> None:
+    (x,) = draw(11, (12, 3))
+    assert exact_transport(x, x + 2.0**-40).value == pytest.approx(3**0.5 * 2.0**-40, rel=1e-3)
+
+
 def test_far_samples_have_the_standard_error_of_a_difference_of_means() -> None:
     x, y = draw(6, (30, 1), (20, 1))
     for tail in ([], [0.0]):  # sorted, and solved: a second coordinate that is always 0

@@ -120,8 +120,17 @@ def test_a_power_of_two_in_the_units_is_one_in_the_numbers() -> None:
             assert getattr(other, name) == pytest.approx(factor * getattr(plain, name), rel=1e-9)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("factor", "offset"), [(1e6, 0.0), (1.0, 1e6), (1e-30, 0.0)])
+@pytest.mark.parametrize(
+    ("dtype", "factor", "offset"),
+    [
+        (torch.float32, 1e6, 0.0),
+        (torch.float32, 1.0, 1e6),
+        (torch.float32, 1e-30, 0.0),
+        (torch.float64, 1e-2, 1e6),
+        (torch.float64, 1e200, 0.0),
+        (torch.float64, 1e-200, 0.0),
+    ],
+)
 def test_any_scale_and_offset_works(dtype: torch.dtype, factor: float, offset: float) -> None:
     x, y = normal(0, 300, 2), normal(1, 300, 2) + torch.tensor([1.5, 2.0])
     x, y = (offset + factor * x).to(dtype), (offset + factor * y).to(dtype)
@@ -150,12 +159,13 @@ def test_dividing_by_the_proven_constant_makes_the_critics_scale_irrelevant() ->
 
 
 def test_a_critic_of_ones_own_is_trained_in_a_copy() -> None:
-    own = nn.Sequential(nn.Flatten(), tnn.BjorckLinear(4, 4), tnn.MaxMin(), tnn.BjorckLinear(4, 1))
+    own = nn.Sequential(nn.Flatten(), tnn.BjorckLinear(4, 4), nn.Dropout(0.1), tnn.BjorckLinear(4, 1))
     before = {name: value.clone() for name, value in own.state_dict().items()}
     x, y = normal(0, 100, 2, 2), normal(1, 100, 2, 2) + 1.0
     start = wasserstein1(x, y, critic=own, steps=0, exact=False)
     w = wasserstein1(x, y, critic=own, steps=100, lr=0.05, exact=False)
     assert all(torch.equal(value, before[name]) for name, value in own.state_dict().items())
+    assert own.training
     assert w.estimate > max(1.5, start.estimate)
 
 

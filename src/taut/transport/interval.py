@@ -48,21 +48,19 @@ def mean_difference(
     check_confidence(confidence)
     if not 0.0 < bound < math.inf:
         raise ValueError(f"the bound must be a positive finite number, got {bound!r}")
-    means, variances, sizes = [], [], []
-    for name, values in (("p_values", p_values), ("q_values", q_values)):
-        if len(values) < 2:
-            raise ValueError(f"{name} must be at least 2 numbers, got {len(values)}")
-        exact = values.detach().to("cpu", torch.float64) / bound
-        if not torch.isfinite(exact).all():
-            raise ValueError(f"{name} must be finite")
-        means.append(float(exact.mean()))
-        variances.append(float(exact.var()) / len(exact))
-        sizes.append(len(exact))
-    estimate, variance = means[0] - means[1], sum(variances)
-    error = math.sqrt(variance)
-    if error == 0.0:
+    p, q = _read("p_values", p_values), _read("q_values", q_values)
+    largest = float(max(p.abs().amax(), q.abs().amax()))
+    unit = math.ldexp(1.0, min(math.frexp(largest)[1], 1023))  # so that squares neither overflow nor vanish
+    p, q = p / unit, q / unit
+    unit /= bound
+    estimate = unit * float(p.mean() - q.mean())
+    variances = float(p.var()) / len(p), float(q.var()) / len(q)
+    variance = sum(variances)
+    if variance == 0.0:
         return MeanDifference(estimate=estimate, standard_error=0.0, interval=(estimate, estimate), lower=estimate)
-    degrees = 1.0 / sum((v / variance) ** 2 / (size - 1) for v, size in zip(variances, sizes, strict=True))
+    error = unit * math.sqrt(variance)
+    shares = variances[0] / variance, variances[1] / variance
+    degrees = 1.0 / (shares[0] ** 2 / (len(p) - 1) + shares[1] ** 2 / (len(q) - 1))
     half = error * student_quantile((1.0 + confidence) / 2.0, degrees)
     return MeanDifference(
         estimate=estimate,
@@ -70,6 +68,15 @@ def mean_difference(
         interval=(estimate - half, estimate + half),
         lower=estimate - error * student_quantile(confidence, degrees),
     )
+
+
+def _read(name: str, values: Tensor) -> Tensor:
+    if len(values) < 2:
+        raise ValueError(f"{name} must be at least 2 numbers, got {len(values)}")
+    exact = values.detach().to("cpu", torch.float64)
+    if not torch.isfinite(exact).all():
+        raise ValueError(f"{name} must be finite")
+    return exact
 
 
 def transport_upper(value: float, standard_error: float, *, confidence: float = 0.95) -> float:

@@ -72,14 +72,14 @@ class SampleScale:
 def find_scale(x: Tensor, y: Tensor, dtype: torch.dtype) -> SampleScale:
     """The scale of two samples together. The centre is a number of `dtype`, that of the critic to be made."""
     largest = max(float(x.abs().amax()), float(y.abs().amax()))
-    first = _power_of_two(largest)
+    first = _power_of_two(largest, dtype)
     centre = ((x / first).mean(dim=0, dtype=torch.float64) + (y / first).mean(dim=0, dtype=torch.float64)) / 2.0 * first
     centre = centre.to(dtype).double()
     rows = torch.cat([x[:_ROWS], y[:_ROWS]]).double()
     distances = ((rows - centre) / first).flatten(1).norm(dim=1)
     # a quantile, which far outliers do not move; above the median, as one of the two may be a single point
     typical = float(distances.quantile(0.75)) or float(distances.mean())
-    return SampleScale(centre=centre, unit=_power_of_two(typical * first))
+    return SampleScale(centre=centre, unit=_power_of_two(typical * first, dtype))
 
 
 def on_samples(g: nn.Module, scale: SampleScale, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:
@@ -90,6 +90,7 @@ def on_samples(g: nn.Module, scale: SampleScale, shape: tuple[int, ...], dtype: 
     return nn.Sequential(*before, g.to(dtype=dtype), Scale(scale.unit)).eval()
 
 
-def _power_of_two(size: float) -> float:
-    """The nearest one, not so small or large that it or its inverse is no float32 of full precision."""
-    return 2.0 ** min(max(round(math.log2(size)), -120), 120) if size > 0.0 else 1.0
+def _power_of_two(size: float, dtype: torch.dtype) -> float:
+    """The nearest one, not so small or large that it or its inverse is no number of full precision."""
+    most = 1000 if dtype == torch.float64 else 120
+    return 2.0 ** min(max(round(math.log2(size)), -most), most) if size > 0.0 else 1.0

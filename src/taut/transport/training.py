@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from taut import nn as tnn
-from taut.optim import AggMo, keep_on_manifold, project_
+from taut.optim import AggMo, project_
 from taut.transport.dual import dual_value
 
 Progress = Callable[[int, int, float], object]
@@ -34,8 +33,8 @@ def train_critic(
 
     `steps` updates by `optimizer`, "aggmo" or "adam", at a rate that falls from `lr` to 0 like a cosine. Batches are
     drawn by `generator` (of the CPU) alone: the same seed gives the same critic on the same machine. Layers that are
-    constrained by projection or live on a manifold are kept there. The critic must be where the samples are, and of
-    their dtype.
+    constrained by projection are projected after each step. The critic must be where the samples are, and of their
+    dtype.
 
     Errors: ValueError for options that are not positive, another optimizer, and a critic without trainable parameters.
 
@@ -71,14 +70,10 @@ def _optimizer(critic: nn.Module, name: str, lr: float) -> torch.optim.Optimizer
     if not parameters:
         raise ValueError(f"{type(critic).__name__} has no parameters to train: use it as it is, with steps=0")
     if name == "aggmo":
-        made: torch.optim.Optimizer = AggMo(parameters, lr)
-    elif name == "adam":
-        made = torch.optim.Adam(parameters, lr)
-    else:
-        raise ValueError(f"optimizer must be 'adam' or 'aggmo', got {name!r}")
-    if any(isinstance(module, tnn.ManifoldLinear) for module in critic.modules()):
-        keep_on_manifold(made, critic)
-    return made
+        return AggMo(parameters, lr)
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr)
+    raise ValueError(f"optimizer must be 'adam' or 'aggmo', got {name!r}")
 
 
 def _batch(samples: Tensor, size: int, generator: torch.Generator) -> Tensor:

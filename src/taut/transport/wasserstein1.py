@@ -48,13 +48,14 @@ def wasserstein1(
     the exact transport value of samples not trained on.
 
     Args:
-        x, y: Arrays or tensors (n, *shape) and (m, *shape), of any floating-point dtype, scale and offset.
+        x, y: Arrays or tensors (n, *shape) and (m, *shape), of any floating-point dtype, scale and offset; (n,) is
+            taken as (n, 1).
         critic: Another critic: a module from (batch, *shape) to (batch, 1) that `taut.lipschitz_bound` can prove. A
             copy of it is trained, on the samples as they are, or used as it is with `steps` 0; it must not have seen
             the samples before. Without one, K = s / s = 1: f(x) = s g((x - c) / s) with `taut.models.dense_critic` for
             g and the centre and scale of the training part for c and s.
         held_out: Share of the samples that is not trained on; all are held out with `steps` 0.
-        confidence: Of each of the intervals, in (0.5, 1).
+        confidence: Of the interval and of each one-sided end by itself, in (0.5, 1).
         steps, batch_size, lr: Of the training: AggMo at a rate that falls from lr to 0.
         width, depth, linear, activation: As in `taut.models.dense_critic`.
         seed: Of the split, the critic's start and the batches. The global generators are left alone.
@@ -81,8 +82,9 @@ def wasserstein1(
     _check_options(x, held_out=held_out, confidence=confidence, steps=steps, exact_samples=exact_samples)
     x_train, x_held = split("x", x, held_out, seed, train=steps > 0)
     y_train, y_held = split("y", y, held_out, seed, train=steps > 0)
-    if critic is not None:
-        _proven(critic, x)  # what cannot be proven is refused before time is spent on it
+    network = None if critic is None else copy.deepcopy(critic).to(x.device)
+    if network is not None:
+        _proven(network, x)  # what cannot be proven is refused before time is spent on it
     elif not steps:
         raise ValueError("steps must be at least 1 unless a critic is given, got 0")
     batches = torch.Generator().manual_seed(seed)
@@ -93,21 +95,22 @@ def wasserstein1(
 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # where layers take their start from
-        if critic is None:
-            scale = find_scale(x_train, y_train, _critic_dtype(x))
+        if network is None:
+            scale = find_scale(x_train, y_train, x.dtype)
             shape = tuple(x.shape[1:])
             g = dense_critic(shape, width=width, depth=depth, linear=linear, activation=activation).to(x.device)
             train(g, scale.apply(x_train), scale.apply(y_train))
-            network = _on_samples(g, scale, _critic_dtype(x))
-        else:
-            network = copy.deepcopy(critic).to(x.device)
+            network = _on_samples(g, scale, x.dtype)
+        elif steps:
             dtype = next((parameter.dtype for parameter in network.parameters()), x.dtype)
-            if steps:
-                train(network, x_train.to(dtype), y_train.to(dtype))
+            train(network, x_train.to(dtype), y_train.to(dtype))
     folded = fold(network.eval()).eval().cpu().requires_grad_(False)
     bound = _proven(folded, x)
     exactly = copy.deepcopy(folded).double()  # so that rounding has no part in the difference
     found = mean_difference(_values(exactly, x_held), _values(exactly, y_held), bound=bound, confidence=confidence)
+    trained = None
+    if steps:
+        trained = float(_values(exactly, x_train).mean() - _values(exactly, y_train).mean()) / bound
     moved = _transport(x_held, y_held, exact_samples) if exact else None
     return Wasserstein1(
         estimate=found.estimate,
@@ -118,9 +121,7 @@ def wasserstein1(
         transport=moved[0].value if moved else None,
         transport_samples=moved[1] if moved else None,
         lipschitz_bound=bound,
-        train_estimate=float(_values(exactly, x_train).mean() - _values(exactly, y_train).mean()) / bound
-        if steps
-        else None,
+        train_estimate=trained,
         samples=(len(x_held), len(y_held)),
         confidence=confidence,
         critic=folded,
@@ -128,14 +129,14 @@ def wasserstein1(
 
 
 def _pair(x: Tensor | np.ndarray, y: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
-    """Both samples checked, of one shape and one dtype."""
+    """Both samples checked, of one shape and in one dtype, float32 or float64: that of the critic."""
     first, second = read_samples("x", x), read_samples("y", y)
     if first.shape[1:] != second.shape[1:]:
         shapes = f"{tuple(first.shape[1:])} and {tuple(second.shape[1:])}"
         raise ValueError(f"samples of x and y must have one shape, got {shapes}")
     if first.device != second.device:
         raise ValueError(f"x and y must be on one device, got {first.device} and {second.device}")
-    dtype = torch.promote_types(first.dtype, second.dtype)
+    dtype = torch.promote_types(torch.promote_types(first.dtype, second.dtype), torch.float32)
     return first.to(dtype), second.to(dtype)
 
 
@@ -152,10 +153,6 @@ def _check_options(x: Tensor, *, held_out: float, confidence: float, steps: int,
 
 def _is_number(x: Tensor) -> bool:
     return math.prod(x.shape[1:]) == 1
-
-
-def _critic_dtype(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def _on_samples(g: nn.Module, scale: SampleScale, dtype: torch.dtype) -> nn.Module:
