@@ -125,6 +125,8 @@ def test_the_samples_and_the_grad_mode_are_left_alone() -> None:
     weight = torch.tensor([3.0, 4.0], requires_grad=True)
     with torch.no_grad():
         gradient_penalty(lambda x: x @ weight, real, fake)
+    gradient_penalty(lambda x: x.square() @ weight, real, fake).backward()  # the penalty depends on the points
+    weight.grad = None
     gradient_penalty(lambda x: x @ weight, real, fake).backward()
     assert real.grad is None
     assert fake.grad is None
