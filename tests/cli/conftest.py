@@ -52,9 +52,11 @@ def taut(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not draw the report, which takes most of the time of a tiny run."""
+    from taut.tasks import gan, wasserstein
     from taut.tasks.classification import run
 
-    monkeypatch.setattr(run, "report", lambda folder: folder.path / "report.html")
+    for module in (run, gan.run, wasserstein.run):
+        monkeypatch.setattr(module, "report", lambda folder: folder.path / "report.html")
 
 
 def launch(arguments: Sequence[object], *, prelude: str = "", cwd: Path | None = None) -> subprocess.Popen[str]:

@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_commands_and_their_options_exist(path: Path) -> None:
     from taut.cli.parse import option_names
     from taut.cli.program import COMMANDS
-    from taut.recipes import RECIPES, recipe
+    from taut.recipes import RECIPES, TABLES, recipe
 
     for command, *rest in _commands(path):
         if command.startswith(("--", "COMMAND")):
@@ -60,7 +60,12 @@ def test_commands_and_their_options_exist(path: Path) -> None:
             assert rest[0] in {*RECIPES, "RECIPE"}
         given = {word.partition("=")[0] for word in rest if word.startswith("--")}
         if command == "train":
-            known = {*option_names(type(recipe("digits")), None, "taut"), "--out", "--resume", "--config", "--help"}
+            config = type(recipe(rest[0] if rest and rest[0] in RECIPES else "digits"))
+            known = {*option_names(config, None, "taut"), "--out", "--resume", "--config", "--help"}
+        elif command == "reproduce":
+            assert not rest or rest[0].startswith("-") or rest[0] in {*TABLES, "TABLE"}
+            config = type(TABLES["wasserstein-table"]["full"]())
+            known = {*option_names(config, None, "taut"), "--out", "--resume", "--help"}
         else:
             module = __import__(f"taut.cli.{command}", fromlist=["Options"])
             known = set(option_names(module.Options, None, "taut"))

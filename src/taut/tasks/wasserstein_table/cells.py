@@ -13,24 +13,22 @@ _EPOCHS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A row of the table."""
+    """The activation of a row."""
 
-    name: str
-    """As the literature writes it."""
     activation: str
     group_size: int = 2
 
 
-KINDS = (
-    Kind(name="ReLU", activation="relu"),
-    Kind(name="PReLU", activation="lipschitz-prelu"),
-    Kind(name="MaxOut", activation="max-out"),
-    Kind(name="MaxMin", activation="max-min"),
-    Kind(name="Householder", activation="householder-activation"),
-    Kind(name="linear spline", activation="linear-spline"),
-    Kind(name="GroupSort(4)", activation="group-sort", group_size=4),
-    Kind(name="GroupSort(9)", activation="group-sort", group_size=9),
-)
+KINDS = {
+    "ReLU": Kind(activation="relu"),
+    "PReLU": Kind(activation="lipschitz-prelu"),
+    "MaxOut": Kind(activation="max-out"),
+    "MaxMin": Kind(activation="max-min"),
+    "Householder": Kind(activation="householder-activation"),
+    "spline": Kind(activation="linear-spline"),
+    "GroupSort(4)": Kind(activation="group-sort", group_size=4),
+    "GroupSort(9)": Kind(activation="group-sort", group_size=9),
+}
 LINEARS = ("spectral-norm", "bjorck")
 
 PUBLISHED: dict[tuple[str, str], tuple[float, float]] = {
@@ -50,29 +48,29 @@ PUBLISHED: dict[tuple[str, str], tuple[float, float]] = {
 class Cell:
     """One critic: a row, a kind of linear layer, a seed."""
 
-    kind: Kind
+    row: str
     linear: str
     seed: int
 
     def folder(self, table: Path) -> Path:
         """Where it is computed, a run folder like any other."""
-        name = "".join(letter if letter.isalnum() else "-" for letter in self.kind.name.lower()).strip("-")
+        name = "".join(letter if letter.isalnum() else "-" for letter in self.row.lower()).strip("-")
         return table / "cells" / f"{name}-{self.linear}-{self.seed}"
 
 
 def cells(config: Config) -> list[Cell]:
     """All of the table, seed by seed, so that an interrupted table is complete for some seeds first."""
     return [
-        Cell(kind=kind, linear=linear, seed=seed)
+        Cell(row=row, linear=linear, seed=seed)
         for seed in range(config.critics.seeds)
         for linear in LINEARS
-        for kind in KINDS
+        for row in config.critics.rows
     ]
 
 
 def cell_config(cell: Cell, config: Config, generated: Path) -> CellConfig:
     """The run that computes `cell`; `generated` is the file with the generator's pictures."""
-    critics, source = config.critics, config.generator
+    critics, source, kind = config.critics, config.generator, KINDS[cell.row]
     return CellConfig(
         seed=cell.seed,
         distributions=DistributionsConfig(
@@ -86,8 +84,8 @@ def cell_config(cell: Cell, config: Config, generated: Path) -> CellConfig:
             width=critics.width,
             depth=critics.depth,
             linear=cell.linear,
-            activation=cell.kind.activation,
-            group_size=cell.kind.group_size,
+            activation=kind.activation,
+            group_size=kind.group_size,
         ),
         optimizer=OptimizerConfig(
             epochs=_EPOCHS if critics.steps >= _EPOCHS else critics.steps, optimizer=critics.optimizer, lr=critics.lr

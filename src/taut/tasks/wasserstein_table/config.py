@@ -8,10 +8,14 @@ from taut import data
 from taut.errors import UsageError
 from taut.training.engine import EngineConfig
 
+ROWS = ("ReLU", "PReLU", "MaxOut", "MaxMin", "Householder", "spline", "GroupSort(4)", "GroupSort(9)")
+"""Activations of the table, as the literature writes them, from the least tight to the tightest."""
+
 if TYPE_CHECKING:
-    DatasetName = str
+    DatasetName = RowName = str
 else:
     DatasetName = Literal[data.names()]
+    RowName = Literal[ROWS]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,8 @@ class GeneratorConfig:
 class CriticsConfig:
     """The critics: all alike but for linear layers and activation."""
 
+    rows: tuple[RowName, ...] = ROWS
+    """Activations, one a row."""
     width: int = 720
     """Features of each hidden layer; 4 and 9 divide it, twice."""
     depth: int = 2
@@ -63,6 +69,7 @@ class CriticsConfig:
     """Held-out pictures of each distribution, for the estimates and for exact transport alike."""
 
     def __post_init__(self) -> None:
+        _require(bool(self.rows) and len(set(self.rows)) == len(self.rows), f"rows must differ, got {self.rows}")
         for name in ("depth", "steps", "batch_size", "seeds"):
             _require(
                 getattr(self, name) >= 1, f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}"

@@ -19,7 +19,7 @@ from taut.tasks.gan import load_generator
 from taut.tasks.provenance import provenance
 from taut.tasks.running import report
 from taut.tasks.wasserstein.problem import read_problem
-from taut.tasks.wasserstein_table.cells import KINDS, LINEARS, PUBLISHED, Cell, cell_config, cells
+from taut.tasks.wasserstein_table.cells import LINEARS, PUBLISHED, Cell, cell_config, cells
 from taut.tasks.wasserstein_table.config import Config
 from taut.tasks.wasserstein_table.workers import run_all
 from taut.training.engine import launch
@@ -177,14 +177,14 @@ def _transport(config: Config, folder: RunFolder, generated: Path) -> dict[str, 
 def _rows(folder: RunFolder, every: Sequence[Cell], transport: float) -> list[dict[str, Any]]:
     rows = []
     for linear in LINEARS:
-        for kind in KINDS:
-            runs = [cell.folder(folder.path) for cell in every if cell.kind == kind and cell.linear == linear]
+        for row in dict.fromkeys(cell.row for cell in every):
+            runs = [cell.folder(folder.path) for cell in every if (cell.row, cell.linear) == (row, linear)]
             results = [read_json(RunFolder(path).result) for path in runs]
             values = [float(result["estimate"]) for result in results]
-            mnist, cifar10 = PUBLISHED.get((kind.name, linear), (None, None))
+            mnist, cifar10 = PUBLISHED.get((row, linear), (None, None))
             rows.append(
                 {
-                    "activation": kind.name,
+                    "activation": row,
                     "linear": linear,
                     "values": values,
                     "fractions": [value / transport for value in values],

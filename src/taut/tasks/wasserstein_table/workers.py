@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.1
 def run_all(
     work: Sequence[tuple[Config, Path]], *, jobs: int, command: Sequence[str], done: Callable[[int], None]
 ) -> None:
-    """Carry out each run of `work` that is not finished, `jobs` at a time; `done(n)` after each.
+    """Carry out each run of `work` that is not finished, `jobs` at a time, one here; `done(n)` after each.
 
     Raises:
         UserError: A run failed; the sentence names the file that says why.
@@ -27,6 +27,12 @@ def run_all(
     waiting = [(config, path) for config, path in work if not RunFolder(path).result.is_file()]
     finished = len(work) - len(waiting)
     done(finished)
+    if jobs == 1:
+        for config, path in waiting:
+            _train(config, path, command)
+            finished += 1
+            done(finished)
+        return
     running: dict[BaseProcess, Path] = {}
     context = multiprocessing.get_context("spawn")
     try:
@@ -55,18 +61,23 @@ def _log(path: Path) -> Path:
 
 
 def _run(config: Config, path: Path, command: list[str]) -> None:
+    """In a process of its own."""
+    try:
+        _train(config, path, command)
+    except UserError as error:
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _train(config: Config, path: Path, command: Sequence[str]) -> None:
+    """One run, from its beginning or from its last checkpoint; what it says is written into a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        _log(path).open("a", encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
-    ):
-        started = RunFolder(path) if RunFolder(path).config.is_file() else None
-        out = None if started else path
+    begun = RunFolder(path) if RunFolder(path).config.is_file() else None
+    with _log(path).open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
         try:
-            wasserstein.train(config, recipe="wasserstein", command=command, out=out, resume=started)
+            out = None if begun else path
+            wasserstein.train(config, recipe="wasserstein", command=command, out=out, resume=begun)
         except UserError as error:
             print(f"taut: {error}")
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            sys.exit(130)
+            raise
