@@ -35,7 +35,8 @@ def wasserstein1(
     width: int = 128,
     depth: int = 3,
     linear: str = "bjorck",
-    activation: str = "max-min",
+    activation: str = "group-sort",
+    group_size: int = 8,
     seed: int = 0,
     exact: bool = True,
     exact_samples: int = 2000,
@@ -57,7 +58,7 @@ def wasserstein1(
         held_out: Share of the samples that is not trained on; all are held out with `steps` 0.
         confidence: Of the interval and of each one-sided end by itself, in (0.5, 1).
         steps, batch_size, lr: Of the training: AggMo at a rate that falls from lr to 0.
-        width, depth, linear, activation: As in `taut.models.dense_critic`.
+        width, depth, linear, activation, group_size: As in `taut.models.dense_critic`.
         seed: Of the split, the critic's start and the batches. The global generators are left alone.
         exact: Compute the upper end: with POT, or by sorting where samples are single numbers.
         exact_samples: Most samples of each that exact transport takes; time grows with the square and more.
@@ -98,7 +99,9 @@ def wasserstein1(
         if network is None:
             scale = find_scale(x_train, y_train, x.dtype)
             shape = tuple(x.shape[1:])
-            g = dense_critic(shape, width=width, depth=depth, linear=linear, activation=activation).to(x.device)
+            g = dense_critic(
+                shape, width=width, depth=depth, linear=linear, activation=activation, group_size=group_size
+            ).to(x.device)
             train(g, scale.apply(x_train), scale.apply(y_train))
             network = _on_samples(g, scale, x.dtype)
         elif steps:
