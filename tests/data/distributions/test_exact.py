@@ -61,6 +61,34 @@ def tilted_distance() -> float:
     return integrate.quad(ring, 0.0, 25.0, epsabs=1e-12, epsrel=1e-12, limit=300)[0]
 
 
+TURNED = stats.ortho_group(3, seed=1).rvs()
+WIDTHS = np.array([2.0, 1.0, 0.3])
+
+
+def turned_distance(offset: list[float]) -> float:
+    """E|X + offset| for X normal of the standard deviations WIDTHS along the columns of TURNED, by Gauss and Hermite;
+    good where the offset is large, so that the norm is smooth where X is."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(30)
+    grids = np.meshgrid(*(width * nodes for width in WIDTHS), indexing="ij")
+    along = TURNED.T @ np.array(offset)
+    lengths = np.sqrt(sum((grid + shift) ** 2 for grid, shift in zip(grids, along, strict=True)))
+    return float(np.einsum("ijk,i,j,k", lengths, weights, weights, weights)) / (2 * np.pi) ** 1.5
+
+
+SLOPE = float(stats.norm.cdf(0.9) - stats.norm.cdf(0.3)) / 0.6
+LOW = 0.3 - float(stats.norm.cdf(0.3)) / SLOPE
+
+
+def meeting_twice() -> float:
+    """int |F - G| of the standard normal law and the interval of density SLOPE from LOW on: F = G at 0.3 and at 0.9."""
+
+    def difference(x: float) -> float:
+        return abs(float(stats.norm.cdf(x)) - min(max((x - LOW) * SLOPE, 0.0), 1.0))
+
+    edges = sorted([-12.0, -4.0, LOW, -1.2, -0.6, 0.0, 0.3, 0.9, LOW + 1 / SLOPE, 4.0, 12.0])
+    return sum(integrate.quad(difference, *pair, limit=200)[0] for pair in itertools.pairwise(edges))
+
+
 def radial(first, second) -> float:
     """int |F - G| over r >= 0."""
     value = integrate.quad(lambda r: abs(first(r) - second(r)), 0.0, 30.0, points=(1.0, 2.0, 3.0), limit=400)
@@ -88,6 +116,11 @@ KNOWN: dict[str, tuple[Distribution, Distribution, float]] = {
     "point and Gaussian": (Gaussian([0] * 7, std=2), Points([[0.0] * 7]), chi_mean(7, 2.0)),
     "point and Gaussian elsewhere": (Points([[3.0, 0, 0]]), Gaussian([0, 0, 0]), normal_distance(3.0, 3)),
     "point and tilted Gaussian": (Points([[-1, -2]]), Gaussian([0, 0], covariance=TILTED), tilted_distance()),
+    "point and turned Gaussian": (
+        Points([[-9, 5, -7]]),
+        Gaussian([0, 0, 0], covariance=TURNED @ np.diag(WIDTHS**2) @ TURNED.T),
+        turned_distance([9, -5, 7]),
+    ),
     "point and shell about elsewhere": (Points([[2.0, 0]]), Shells([[0, 0]], radius=1), shell_distance(2, 1, 2)),
     "point on a circle": (Points([[1.0, 0]]), Shells([[0, 0]], radius=1), 4 / math.pi),
     "point in a shell of four dimensions": (
@@ -156,6 +189,7 @@ KNOWN: dict[str, tuple[Distribution, Distribution, float]] = {
         Points([[-1], [1]]),
         radial(stats.chi(1).cdf, lambda r: float(r >= 1)),
     ),
+    "Gaussian and interval that meet twice": (Gaussian(0), UniformCube(LOW, LOW + 1 / SLOPE), meeting_twice()),
     "Gaussian and interval": (Gaussian(0), UniformCube(-2, 2), radial(stats.chi(1).cdf, lambda r: min(r / 2, 1))),
 }
 
@@ -318,3 +352,10 @@ def test_the_integral_on_the_line_is_good_to_nine_digits() -> None:
     expected = mpmath.quad(lambda x: abs(difference(x)), sorted(edges))
     assert len(breaks) == 7
     assert exact_wasserstein1(p, q) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_where_both_laws_have_no_mass_the_potential_goes_on_straight() -> None:
+    f = true_potential(UniformCube(0, 1), Points([[5], [7]]))
+    assert f is not None
+    x = torch.tensor([[-3.0], [0.0], [1.0], [5.0], [7.0], [9.0]])
+    assert torch.equal(f(x) - f(x[1:2]), torch.tensor([3.0, 0.0, -1.0, -5.0, -7.0, -9.0]))
