@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import taut
 from taut import nn as tnn
 from taut.transport import wasserstein1
-from taut.transport.samples import read_samples
+from taut.transport.samples import find_scale, read_samples
 
 SMALL = {"width": 16, "depth": 1, "steps": 60, "batch_size": 128, "lr": 0.05}
 AXIS = nn.Linear(2, 1, bias=False)
@@ -180,6 +180,7 @@ def test_a_seed_decides_everything_and_the_global_generator_is_left_alone() -> N
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.filterwarnings("error")  # torch warns of memory that it must not write to
 def test_samples_and_arrays_are_not_written_to() -> None:
     x, y = normal(0, 20, 2).numpy(), normal(1, 20, 2).numpy()
     x.flags.writeable = False
@@ -257,3 +258,9 @@ def test_what_has_no_answer_is_refused_in_one_sentence(x, y, options: dict, erro
 def test_lists_are_refused() -> None:
     with pytest.raises(TypeError, match="x must be a tensor or a numpy array, got list"):
         read_samples("x", [[1.0]])
+
+
+def test_samples_are_scaled_by_a_power_of_two_which_rounds_nothing() -> None:
+    scale = find_scale(normal(0, 50, 3) + 7.0, normal(1, 50, 3) + 9.0, torch.float64)
+    assert math.frexp(scale.unit)[0] == 0.5
+    assert scale.centre.tolist() == pytest.approx([8.0] * 3, abs=0.5)
