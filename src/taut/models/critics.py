@@ -12,8 +12,6 @@ from taut.models._parts import check_shape, dense_layers, made_activation, named
 
 _OTHER_NORMS = ("linf", "linf-dist", "sort", "unit-norm")
 """Bounded in linf, or for each output by itself."""
-_NOT_IN_CHAINS = ("bro", "cayley", "soc")
-"""Convolutions that `taut.nn.Sequential` does not take."""
 
 
 def critic_linears() -> dict[str, type[nn.Module]]:
@@ -33,7 +31,7 @@ def critic_convolutions() -> dict[str, type[nn.Module]]:
     """
     others = ("1d", "3d", "transpose", *_OTHER_NORMS)
     known = tnn.convolutions().items()
-    return {name: cls for name, cls in known if not name.endswith(others) and name not in _NOT_IN_CHAINS}
+    return {name: cls for name, cls in known if not name.endswith(others)}
 
 
 def critic_activations() -> dict[str, type[nn.Module]]:

@@ -21,6 +21,12 @@ class TestSequential(MapContract):
         return tnn.Sequential(tnn.BjorckLinear(5, inner), tnn.MaxMin(), tnn.BjorckLinear(inner, 3), **options)
 
 
+@pytest.mark.parametrize("cls", [tnn.SOCConv2d, tnn.CayleyConv2d, tnn.BROConv2d, tnn.SLLConv2d])
+def test_convolutions_that_are_no_single_weight_are_taken(cls: type[nn.Module]) -> None:
+    chain = tnn.Sequential(cls(2, 2, 3, padding_mode="circular"), lipschitz=2.0)
+    assert 1.9 < taut.lipschitz_bound(chain, input_shape=(2, 6, 6)) <= 2 * (1 + 1e-6)
+
+
 @pytest.mark.parametrize("k", [0.1, 1.0, 7.5, 1000.0])
 @pytest.mark.parametrize("last", ["linear", "activation"])
 def test_k_scales_the_whole_function(k: float, last: str) -> None:

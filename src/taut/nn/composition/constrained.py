@@ -9,6 +9,9 @@ from taut.nn.constants import NORMS, constant
 from taut.nn.conv._arguments import CONVOLUTIONS, geometry_of, is_wide, stride_divides
 from taut.nn.dense.unit_norm import UnitNorm
 
+_FOLDED = ("folds_to_block", "folds_to_exponential", "folds_to_fourier")
+"""Marks of layers that are no single weight: residual blocks, SOC, Cayley and BRO convolutions."""
+
 _HOW = "use a layer of taut.nn, taut.constrain(layer), or give it a method lipschitz_constant(norm)"
 
 
@@ -36,7 +39,7 @@ def is_constrained(layer: nn.Module) -> bool:
     constants = [constant(layer, norm) for norm in NORMS]
     if any(c is not None for c in constants):
         return any(c is not None and c <= 1.0 for c in constants)
-    if hasattr(layer, "project_") or getattr(type(layer), "folds_to_block", False):
+    if hasattr(layer, "project_") or any(getattr(type(layer), mark, False) for mark in _FOLDED):
         return True
     if getattr(type(layer), "constrained", False):
         return True

@@ -43,7 +43,7 @@ class EvaluationConfig:
     """What is measured on held-out samples."""
 
     samples: int = 10_000
-    """Held-out samples of each distribution; all that there are where there are fewer."""
+    """Held-out samples of each distribution; as many as the smaller one has where there are fewer."""
     confidence: float = 0.95
     """Confidence of the interval and of each one-sided end."""
     transport_samples: int = 2000

@@ -80,7 +80,7 @@ def result(
         "shape": list(problem.shape),
         "unit": unit,
         "norm": "l2",
-        "samples": min(len(critic.p_values), len(critic.q_values)),
+        "samples": len(critic.p_values),
         "lipschitz_bound": critic.lipschitz_bound,
         **bracket(critic.p_values, critic.q_values, config.evaluation),
         **upper_end(*problem.held_out, config.evaluation),

@@ -54,15 +54,15 @@ def read_problem(config: Config) -> Problem:
     if p.shape != q.shape:
         raise UsageError(f"p and q must have samples of the same shape, got {p.shape} and {q.shape}")
     parts = [side.parts() for side in (p, q)]
+    count = min(_count(tested, config.evaluation.samples) for _, tested in parts)
     held_out = []
     for name, (training, tested) in zip("pq", parts, strict=True):
         if training.size is not None and chosen.batch_size > training.size:
             raise UsageError(
                 f"batch-size {chosen.batch_size} is larger than the {training.size} samples of {name} for training"
             )
-        count = _count(tested, config.evaluation.samples)
-        if count < 2:
-            raise UsageError(f"{name} must have at least 2 held-out samples, it has {count}")
+        if tested.size is not None and tested.size < 2:
+            raise UsageError(f"{name} must have at least 2 held-out samples, it has {tested.size}")
         held_out.append(tested.sample(count, stream("held-out", name)))  # the same for every seed
     return Problem(p=p, q=q, training=(parts[0][0], parts[1][0]), held_out=(held_out[0], held_out[1]))
 
