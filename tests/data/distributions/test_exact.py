@@ -229,6 +229,8 @@ def test_the_potential_attains_the_distance_and_transport_is_not_cheaper(name: s
         (Points(CENTRES, weights=[1, 1, 2]), Shells(CENTRES, radius=1)),
         (Points(CENTRES), Points([[-2, 0], [0, 0.1], [2, 0]])),
         (Points([[0, 0], [1, 0]]), Points([[0, 0], [1, 0]], weights=[1, 2])),
+        # The same mean and variance, but other weights.
+        (Points([[x, 0] for x in range(4)]), Points([[x, 0] for x in range(4)], weights=[2.1, 1.7, 2.3, 1.9])),
         (Gaussian([0, 0]), Gaussian([0, 0], std=[1, 2])),
         (Gaussian([0, 0], covariance=TILTED), Gaussian([0, 0], covariance=[[2, 1], [1, 4]])),
         (Gaussian([0, 0]), Shells([[0, 1e-6]], radius=1)),
@@ -359,3 +361,8 @@ def test_where_both_laws_have_no_mass_the_potential_goes_on_straight() -> None:
     assert f is not None
     x = torch.tensor([[-3.0], [0.0], [1.0], [5.0], [7.0], [9.0]])
     assert torch.equal(f(x) - f(x[1:2]), torch.tensor([3.0, 0.0, -1.0, -5.0, -7.0, -9.0]))
+
+    between = true_potential(Points([[0], [10]]), Points([[1], [12]]))
+    assert between is not None
+    x = torch.tensor([[0.0], [1.0], [4.0], [10.0], [12.0]])
+    assert torch.equal(between(x) - between(x[:1]), torch.tensor([0.0, -1.0, -4.0, -10.0, -12.0]))
