@@ -362,7 +362,7 @@ def test_where_both_laws_have_no_mass_the_potential_goes_on_straight() -> None:
     x = torch.tensor([[-3.0], [0.0], [1.0], [5.0], [7.0], [9.0]])
     assert torch.equal(f(x) - f(x[1:2]), torch.tensor([3.0, 0.0, -1.0, -5.0, -7.0, -9.0]))
 
-    between = true_potential(Points([[0], [10]]), Points([[1], [12]]))
+    between = true_potential(Points([[0], [10], [20]]), Points([[1], [12], [21]]))  # no dilation
     assert between is not None
     x = torch.tensor([[0.0], [1.0], [4.0], [10.0], [12.0]])
     assert torch.equal(between(x) - between(x[:1]), torch.tensor([0.0, -1.0, -4.0, -10.0, -12.0]))
