@@ -1,7 +1,8 @@
 """Lipschitz constants of modules without weights, in l2 and linf."""
 
 from collections.abc import Iterator
-from typing import get_args
+from functools import lru_cache
+from typing import Any, get_args
 
 from torch import fx, nn
 
@@ -70,28 +71,36 @@ def recognise(module: nn.Module) -> nn.Module | None:
         return distance
     if any(True for _ in module.parameters()):
         return None
-    for candidate in _candidates(module):
+    for candidate in map_candidates(module):
         if same_graph(module, candidate.fold()):  # type: ignore[operator, arg-type]
             return candidate
+    for cls, options in _candidates(module):
+        if same_graph(module, _folded(cls, tuple(options), *options.values())):
+            return cls(**options)
     return None
 
 
-def _candidates(module: fx.GraphModule) -> Iterator[nn.Module]:
+@lru_cache(maxsize=1024, typed=True)  # 2 and 2.0 are different options
+def _folded(cls: type[nn.Module], names: tuple[str, ...], *values: Any) -> fx.GraphModule:
+    """The graph of an activation with these options, which is only compared with."""
+    return cls(**dict(zip(names, values, strict=True))).fold()  # type: ignore[operator, no-any-return]
+
+
+def _candidates(module: fx.GraphModule) -> Iterator[tuple[type[nn.Module], dict[str, Any]]]:
     """Every activation whose options are among the numbers of the graph."""
-    yield from map_candidates(module)
-    yield sorts.Abs()
-    yield from (smooth.Smooth(kind) for kind in get_args(smooth.Kind))
+    yield sorts.Abs, {}
+    yield from ((smooth.Smooth, {"kind": kind}) for kind in get_args(smooth.Kind))
     for number in sorted(numbers_in(module)):
-        yield Scale(float(number))
+        yield Scale, {"factor": float(number)}
         if isinstance(number, int):
-            yield smooth.ConcatReLU(dim=number)
+            yield smooth.ConcatReLU, {"dim": number}
             widths = (n for n in numbers_in(module) if isinstance(n, float) and n > 0)
-            yield from (smooth.SmoothMaxMin(width=width, dim=number) for width in widths)
-            yield sorts.MaxMin(dim=number)
-            yield sorts.FullSort(dim=number)
+            yield from ((smooth.SmoothMaxMin, {"width": width, "dim": number}) for width in widths)
+            yield sorts.MaxMin, {"dim": number}
+            yield sorts.FullSort, {"dim": number}
             for size in (n for n in numbers_in(module) if isinstance(n, int) and n >= 2):
-                yield sorts.GroupSort(size, dim=number)
-                yield sorts.MaxOut(size, dim=number)
+                yield sorts.GroupSort, {"group_size": size, "dim": number}
+                yield sorts.MaxOut, {"group_size": size, "dim": number}
 
 
 def _elementwise(module: nn.Module) -> float | None:

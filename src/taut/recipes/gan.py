@@ -14,7 +14,7 @@ def gan() -> Config:
         gan=GanConfig(gan_type="lwgan", generator_width=32, discriminator_width=32),
         critic=CriticConfig(critic="dense", width=256, depth=3),
         optimizer=OptimizerConfig(
-            epochs=20, optimizer="adam", lr=2e-4, betas=(0.5, 0.999), schedule="constant", warmup=0.0, ema=0.999
+            epochs=12, optimizer="adam", lr=5e-4, betas=(0.5, 0.999), schedule="constant", warmup=0.0, ema=0.999
         ),
         engine=EngineConfig(log_every=20),
     )

@@ -24,7 +24,7 @@ def three_cones() -> Config:
     return Config(
         distributions=DistributionsConfig(p=f"shells({centres}, radius=1)", q=f"points({centres})"),
         critic=CriticConfig(width=128, depth=3, activation="group-sort", group_size=8),
-        optimizer=OptimizerConfig(epochs=40, optimizer="aggmo", lr=0.1),
+        optimizer=OptimizerConfig(epochs=40, optimizer="aggmo", lr=0.05),
         engine=_ONE_THREAD,
         evaluation=EvaluationConfig(beside="relu"),
     )
@@ -32,11 +32,10 @@ def three_cones() -> Config:
 
 def high_dim_cone() -> Config:
     """Distance 1 between a point and the sphere about it in 128 dimensions: the critic learns a cone."""
-    zeros = f"[{', '.join(['0.0'] * 128)}]"
     return Config(
-        distributions=DistributionsConfig(p=f"shells([{zeros}], radius=1)", q=f"points([{zeros}])"),
+        distributions=DistributionsConfig(p="shells([[0.0] * 128], radius=1)", q="points([[0.0] * 128])"),
         critic=CriticConfig(width=128, depth=3, activation="full-sort"),
-        optimizer=OptimizerConfig(epochs=30, optimizer="aggmo", lr=0.01),
+        optimizer=OptimizerConfig(epochs=25, optimizer="aggmo", lr=0.01),
         engine=_ONE_THREAD,
         evaluation=EvaluationConfig(beside="relu"),
     )

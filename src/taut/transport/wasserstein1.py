@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from taut.certify import lipschitz_bound
 from taut.models import dense_critic
-from taut.nn import BatchCentering, Scale, fold
+from taut.nn import fold
 from taut.transport.dual import critic_values
 from taut.transport.exact import LARGEST, ExactTransport, exact_transport
 from taut.transport.interval import check_confidence, mean_difference, transport_upper
 from taut.transport.result import Wasserstein1
-from taut.transport.samples import SampleScale, find_scale, read_samples, split
+from taut.transport.samples import find_scale, on_samples, read_samples, split
 from taut.transport.training import Progress, train_critic
 
 _ROWS = 1024
@@ -103,7 +103,7 @@ def wasserstein1(
                 shape, width=width, depth=depth, linear=linear, activation=activation, group_size=group_size
             ).to(x.device)
             train(g, scale.apply(x_train), scale.apply(y_train))
-            network = _on_samples(g, scale, x.dtype)
+            network = on_samples(g, scale, shape, x.dtype)
         elif steps:
             dtype = next((parameter.dtype for parameter in network.parameters()), x.dtype)
             train(network, x_train.to(dtype), y_train.to(dtype))
@@ -156,13 +156,6 @@ def _check_options(x: Tensor, *, held_out: float, confidence: float, steps: int,
 
 def _is_number(x: Tensor) -> bool:
     return math.prod(x.shape[1:]) == 1
-
-
-def _on_samples(g: nn.Module, scale: SampleScale, dtype: torch.dtype) -> nn.Module:
-    """x -> s g((x - c) / s), as a chain that takes samples as they were given."""
-    centre = BatchCentering(scale.centre.numel(), bias=False).to(scale.centre.device, dtype)
-    centre.running_mean.copy_(scale.centre.flatten())
-    return nn.Sequential(nn.Flatten(), centre, Scale(1.0 / scale.unit), g.to(dtype=dtype), Scale(scale.unit))
 
 
 def _proven(critic: nn.Module, x: Tensor) -> float:

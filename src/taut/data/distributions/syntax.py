@@ -30,6 +30,9 @@ LAWS: dict[str, Callable[..., Distribution]] = {
 }
 """The names that are called with numbers in `parse`."""
 
+_LONGEST = 10**6
+"""Most entries that a list is repeated to."""
+
 _FILE = re.compile(rf"(?P<path>.*(?:{'|'.join(map(re.escape, ARRAY_SUFFIXES))}))(?::(?P<key>.+))?")
 _OBJECT = re.compile(r"[^()\[\]{}'\"\n\r]+:[^\W\d][\w.]*")
 
@@ -94,6 +97,8 @@ class _Reader:
                 return -number if isinstance(sign, ast.USub) else number
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 return [self.value(part) for part in parts]
+            case ast.BinOp(left=ast.List() as repeated, op=ast.Mult(), right=ast.Constant(value=int() as times)):
+                return self.repeated(repeated, times, node)
             case ast.Name(id=name):
                 return self.call(name, [], {}, node, called=False)
             case ast.Call(func=ast.Name(id=name)) if all(keyword.arg for keyword in node.keywords):
@@ -104,6 +109,13 @@ class _Reader:
         raise UsageError(
             f"cannot read {where!r} in {shown(self.text)}: only numbers, lists, strings and laws may stand there"
         )
+
+    def repeated(self, node: ast.List, times: int, whole: ast.expr) -> list[Any]:
+        """A list several times over, as [0.0] * 128."""
+        parts = self.value(node)
+        if isinstance(times, bool) or not 0 < times * len(parts) <= _LONGEST:
+            raise UsageError(f"{shown(self.at(whole))} must have between 1 and {_LONGEST} entries")
+        return parts * times
 
     def options(self, node: ast.Call) -> dict[str, Any]:
         """The arguments of a call that are given by name."""
