@@ -13,12 +13,22 @@ CENTRES = {1: [[0.0]], 2: [[-2.0, 0.0], [0.0, 0.0], [2.0, 0.0]], 5: [[0.0] * 5]}
 """P lies on the centres and Q on the spheres of radius 1 around them, so W1 is 1."""
 
 
+BESIDE_SLOPE = 0.5
+
+
 def synthetic_run(
-    path: Path, *, shape: tuple[int, ...] = (1,), slope: float = 0.97, known: bool = True, upper: bool = True
+    path: Path,
+    *,
+    shape: tuple[int, ...] = (1,),
+    slope: float = 0.97,
+    known: bool = True,
+    upper: bool = True,
+    beside: str | None = None,
 ) -> Path:
     """Write a complete run whose critic is `slope` times the true potential, with a ripple.
 
-    `known`: whether the run knows the truth; `upper`: whether POT was there.
+    `known`: whether the run knows the truth; `upper`: whether POT was there; `beside`: the activation of a second
+    critic, half as steep as the true potential.
     """
     generator = np.random.default_rng(0)
     path.mkdir(parents=True)
@@ -43,7 +53,7 @@ def synthetic_run(
         "p_samples": p.reshape(-1, *shape).astype(np.float32),
         "q_samples": q.reshape(-1, *shape).astype(np.float32),
     }
-    sides = (201,) if dimension == 1 else (41, 31)
+    sides = (201,) if dimension == 1 else (21, 15)
     axes = [np.linspace(-3.0, 3.0, side) for side in sides]
     grid = np.zeros((int(np.prod(sides)), dimension))
     grid[:, : len(sides)] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(sides))
@@ -51,6 +61,9 @@ def synthetic_run(
     tensors["grid_shape"] = np.asarray(sides, dtype=np.int64)
     if known:
         tensors["true_values"] = true(grid).astype(np.float32)
+    if beside is not None:
+        tensors["beside_gradient_norm"] = BESIDE_SLOPE * tensors["gradient_norm"]
+        tensors["beside_grid_values"] = (5.1 + BESIDE_SLOPE * true(grid)).astype(np.float32)
     save_file(tensors, path / "evaluation.safetensors")
     estimate = float(values[0].astype(np.float64).mean() - values[1].astype(np.float64).mean())
     command = ["taut", "train", "synthetic", "--seed", "3"]
@@ -78,6 +91,8 @@ def synthetic_run(
             "truth": 1.0 if known else None,
             "train_estimate": estimate + 0.0013,
             "gradient_norm": _summary(tensors["gradient_norm"]),
+            "activation": "max-min",
+            "beside": None if beside is None else _beside(beside, tensors["beside_gradient_norm"]),
             "layers": [_layer(generator, index) for index in range(3)],
             "parameters": 17_025,
             "seconds": {"train": 31.4, "evaluate": 1.2},
@@ -100,7 +115,8 @@ def synthetic_run(
             "config": config,
         },
     )
-    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in _log(generator, estimate)))
+    log = _log(generator, estimate, compared=beside is not None)
+    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     return path
 
 
@@ -123,19 +139,26 @@ def _summary(lengths: np.ndarray) -> dict[str, float]:
     return {**ends, "share_above_0.9": float(np.mean(lengths > 0.9))}
 
 
+def _beside(activation: str, lengths: np.ndarray) -> dict[str, object]:
+    measured = {"estimate": 0.4871, "gradient_norm": _summary(lengths)}
+    return {"activation": activation, "lipschitz_bound": 1.00000035, **measured}
+
+
 def _layer(generator: np.random.Generator, index: int) -> dict[str, object]:
     values = np.sort(1 - 3e-7 * generator.random(32))[::-1]
     spectrum = {"sigma_min": float(values[-1]), "sigma_max": float(values[0]), "singular_values": values.tolist()}
     return {"name": str(2 * index), "kind": "BjorckLinear", "bound": 1.00000006, "method": "Gram residual", **spectrum}
 
 
-def _log(generator: np.random.Generator, estimate: float) -> list[dict[str, object]]:
+def _log(generator: np.random.Generator, estimate: float, *, compared: bool) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
     for step in range(1, 401):
         reached = float(estimate * (1 - np.exp(-step / 50)))
         epoch = (step - 1) // 20 + 1
         noisy = reached + 0.03 * float(generator.standard_normal())
         common = {"step": step, "epoch": epoch, "seconds": step / 10}
+        if compared:
+            common["beside"] = BESIDE_SLOPE * reached
         lines.append({**common, "kind": "train", "loss": -noisy, "estimate": noisy, "lr": 1e-3})
         if step % 20 == 0:
             lines.append({**common, "kind": "valid", "loss": -reached, "estimate": reached})

@@ -29,6 +29,12 @@ def _tensor(**changes: np.ndarray | None) -> Callable[[Path], None]:
     return damage
 
 
+def _word_in_log(run: Path) -> None:
+    line = {"step": 400, "epoch": 20, "kind": "valid", "loss": 0.0, "estimate": 0.0, "beside": "low"}
+    with (run / "metrics.jsonl").open("a") as log:
+        log.write(json.dumps(line) + "\n")
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no estimate": (_field(estimate=...), r"result\.json is damaged: 'estimate' must be a number, it is missing"),
     "estimate not a number": (_field(estimate=float("nan")), "'estimate' must be a number, got nan"),
@@ -52,12 +58,55 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+SUMMARY = {"mean": 0.5, "minimum": 0.5, "maximum": 0.5, "share_above_0.9": 0.0}
+BESIDE = {"activation": "relu", "lipschitz_bound": 1.0, "estimate": 0.5, "gradient_norm": SUMMARY}
+DAMAGES_BESIDE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no object": (_field(beside="relu"), "'beside' must be an object, got 'relu'"),
+    "empty": (_field(beside={}), "'beside.activation' must be a string, it is missing"),
+    "activation a number": (_field(beside=BESIDE | {"activation": 3}), "'beside.activation' must be a string, got 3"),
+    "no estimate": (_field(beside=BESIDE | {"estimate": None}), "'beside.estimate' must be a number, it is missing"),
+    "no bound": (
+        _field(beside=BESIDE | {"lipschitz_bound": "1"}),
+        "'beside.lipschitz_bound' must be a number, got '1'",
+    ),
+    "half a summary": (
+        _field(beside=BESIDE | {"gradient_norm": {"mean": 1}}),
+        "'beside.gradient_norm.minimum' must be a number, it is missing",
+    ),
+    "own activation a number": (_field(activation=1), "'activation' must be a string, got 1"),
+    "no second gradients": (
+        _tensor(beside_gradient_norm=None, beside_grid_values=None),
+        r"only one of result\.json and evaluation\.safetensors speaks of a critic beside the first",
+    ),
+    "no second result": (_field(beside=None), r"only one of result\.json and evaluation\.safetensors speaks"),
+    "gradients in a square": (_tensor(beside_gradient_norm=np.zeros((2, 2))), "must be rows of numbers"),
+    "infinite gradients": (_tensor(beside_gradient_norm=np.full(3, np.inf)), "it holds numbers that are not finite"),
+    "grid without its values": (_tensor(beside_grid_values=None), "it has a grid, but lacks beside_grid_values"),
+    "short values": (_tensor(beside_grid_values=np.zeros(3)), "beside_grid_values must have a row per point"),
+    "infinite values": (_tensor(beside_grid_values=np.full(201, np.nan)), "the potential must be finite"),
+    "a word in the log": (_word_in_log, "'beside' must be a number, got 'low'"),
+}
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_named_in_one_sentence(run_dir: Path, name: str) -> None:
     damage, sentence = DAMAGES[name]
     damage(run_dir)
+    _is_refused(run_dir, sentence)
+
+
+@pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize("name", DAMAGES_BESIDE)
+def test_damage_to_a_second_critic_is_named_too(tmp_path: Path, make_run: Callable[..., Path], name: str) -> None:
+    run = make_run(tmp_path / "run", beside="relu")
+    damage, sentence = DAMAGES_BESIDE[name]
+    damage(run)
+    _is_refused(run, sentence)
+
+
+def _is_refused(run: Path, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as caught:
-        write_report(run_dir)
-    assert str(run_dir) in str(caught.value)
+        write_report(run)
+    assert str(run) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not (run_dir / "report.html").exists()
+    assert not (run / "report.html").exists()

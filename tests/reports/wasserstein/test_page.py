@@ -1,6 +1,7 @@
 """The page of a Wasserstein run says what the run measured, on the honest side, and stands alone."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +10,17 @@ from safetensors.numpy import load_file, save_file
 
 from report_page import Page
 from taut.reports import write_report
+from taut.reports.pictures import style
+from taut.reports.wasserstein.beside import activation_name
 
 Make = Callable[..., Path]
 
 
-def test_the_page_of_a_plane_is_drawn_in_full_and_stands_alone(tmp_path: Path, make_run: Make) -> None:
-    run = make_run(tmp_path / "run", shape=(2,))
+def test_the_page_of_a_plane_is_drawn_in_full_and_stands_alone(
+    tmp_path: Path, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "PIXELS_PER_INCH", 32)  # coarse pictures are as whole as fine ones, and sooner there
+    run = make_run(tmp_path / "run", shape=(2,), beside="relu")
     page = Page(write_report(run))
     assert page.asks_for_nothing
     assert {path.stem for path in (run / "plots").iterdir()} == {
@@ -107,6 +113,59 @@ def test_a_slope_above_the_constant_is_shouted(run_dir: Path) -> None:
 
 
 @pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize(
+    ("shape", "captions"),
+    [
+        ((1,), ["Purple: the second critic, with ReLU. Where"]),
+        ((2,), ["Last: the second critic, with ReLU,", "flat one:"]),
+    ],
+)
+def test_a_second_critic_is_compared_in_every_section(
+    tmp_path: Path, make_run: Make, shape: tuple[int, ...], captions: list[str]
+) -> None:
+    run = make_run(tmp_path / "run", shape=shape, beside="relu")
+    page = Page(write_report(run))
+    share = json.loads((run / "result.json").read_text())["beside"]["gradient_norm"]["share_above_0.9"]
+    assert {0.4871, share} <= set(page.values)
+    assert "with ReLU in place of MaxMin and all else the same" in page.text
+    assert re.search(r"It finds 0\.4871 on the same held-out samples, 48\.71\s% of the truth", page.text)
+    for sentence in (
+        *captions,
+        "with ReLU, at the same points: mean 0.4",
+        "with ReLU, on held-out samples",
+        "1.0000004",
+    ):
+        assert sentence in page.text
+    _change(run, truth=None)
+    assert re.search(r"47\.24\s% of exact transport between samples", Page(write_report(run)).text)
+
+
+@pytest.mark.usefixtures("sketched")
+def test_without_a_second_critic_nothing_is_said_of_one(run_dir: Path) -> None:
+    text = Page(write_report(run_dir)).text
+    _change(run_dir, beside=..., activation=...)
+    assert Page(write_report(run_dir)).text == text
+    assert not re.search("second|ReLU|Purple", text)
+
+
+@pytest.mark.usefixtures("sketched")
+def test_a_second_critic_that_is_too_steep_is_shouted(tmp_path: Path, make_run: Make) -> None:
+    run = make_run(tmp_path / "run", beside="relu")
+    beside = json.loads((run / "result.json").read_text())["beside"]
+    _change(run, beside=beside | {"gradient_norm": beside["gradient_norm"] | {"maximum": 1.25}})
+    assert (
+        "The gradient of the critic with ReLU divided by its constant has length 1.2500" in Page(write_report(run)).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("relu", "ReLU"), ("max-min", "MaxMin"), ("group-sort", "GroupSort"), ("x", "x")]
+)
+def test_activations_are_named_as_persons_write_them(key: str, name: str) -> None:
+    assert activation_name(key) == name
+
+
+@pytest.mark.usefixtures("sketched")
 def test_ends_that_cross_are_said(run_dir: Path) -> None:
     assert "lies above" not in Page(write_report(run_dir)).text
     _change(run_dir, lower=1.01)
@@ -129,4 +188,5 @@ def test_a_run_without_gradients_or_layers_has_a_page(run_dir: Path) -> None:
 
 def _change(run_dir: Path, **fields: object) -> None:
     path = run_dir / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    values = json.loads(path.read_text()) | fields
+    path.write_text(json.dumps({key: value for key, value in values.items() if value is not ...}))

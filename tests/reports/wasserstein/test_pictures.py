@@ -1,11 +1,14 @@
 """What the pictures of a Wasserstein run show is what the run measured."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.contour import ContourSet
+from matplotlib.patches import Polygon, Rectangle
 
 from taut.reports.folder.run_folder import read_folder
 from taut.reports.pictures.style import LIGHT
@@ -71,12 +74,45 @@ def test_contours_stand_beside_the_truth_with_the_samples_that_lie_there(
     assert len(draw_surfaces(potential, LIGHT).axes) == len(titles)
 
 
+def test_a_second_critic_is_drawn_on_the_same_axes(read: Callable[..., Run]) -> None:
+    evaluation, potential = _potential(read(beside="relu"))
+    places = np.linspace(-3, 3, 201)
+    lines = {line.get_label(): line for line in draw_curve(evaluation, potential, LIGHT, beside="ReLU").axes[0].lines}
+    expected = -0.5 * np.abs(places)
+    drawn = np.asarray(lines["with ReLU / K"].get_ydata())
+    np.testing.assert_allclose(drawn, expected - expected.mean(), atol=1e-6)
+
+
+def test_a_second_critic_has_a_panel_with_the_levels_of_the_others(read: Callable[..., Run]) -> None:
+    evaluation, potential = _potential(read(shape=(2,), beside="relu"))
+    axes = [panel for panel in draw_contours(evaluation, potential, LIGHT, beside="ReLU").axes if panel.get_title()]
+    assert [panel.get_title() for panel in axes] == ["Critic / K", "True potential", "With ReLU / K"]
+    levels = [[list(found.levels) for found in panel.collections if isinstance(found, ContourSet)] for panel in axes]
+    assert levels[0]
+    assert levels[0] == levels[1] == levels[2]
+    assert potential.truth is not None
+    assert potential.beside is not None
+    np.testing.assert_allclose(potential.beside, 0.5 * potential.truth, atol=1e-6)
+    surfaces = draw_surfaces(potential, LIGHT, beside="ReLU").axes
+    assert [panel.get_title() for panel in surfaces] == ["Critic / K", "True potential", "With ReLU / K"]
+
+
+@pytest.mark.parametrize(("height", "rows"), [(1.0, 1), (0.3, 3)])
+def test_three_panels_of_a_wide_plane_are_stacked(read: Callable[..., Run], height: float, rows: int) -> None:
+    evaluation, potential = _potential(read(shape=(2,), beside="relu"))
+    flat = replace(potential, points=potential.points * np.asarray([1.0, height]))
+    axes = [panel for panel in draw_contours(evaluation, flat, LIGHT).axes if panel.get_title()]
+    grid = axes[0].get_gridspec()
+    assert grid is not None
+    assert grid.nrows == rows
+
+
 def test_a_grid_keeps_its_orientation(read: Callable[..., Run]) -> None:
     _, potential = _potential(read(shape=(2,)))
-    assert potential.critic.shape == (41, 31)
+    assert potential.critic.shape == (21, 15)
     # The true potential falls along the second coordinate from the axis on, whatever the first one is.
     assert potential.truth is not None
-    assert (np.diff(potential.truth[:, 15:], axis=1) < 0).all()
+    assert (np.diff(potential.truth[:, 7:], axis=1) < 0).all()
     np.testing.assert_allclose(np.diff(potential.points[..., 0], axis=1), 0)
 
 
@@ -86,9 +122,33 @@ def test_a_grid_keeps_its_orientation(read: Callable[..., Run]) -> None:
 )
 def test_bars_stay_on_their_side_of_one(lengths: list[float], bars: dict[int, float]) -> None:
     (axes,) = draw_gradient(np.asarray(lengths), LIGHT).axes
-    heights = [bar.get_height() for bar in axes.patches]
+    drawn = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    heights = [bar.get_height() for bar in drawn]
     assert {place: height for place, height in enumerate(heights) if height} == pytest.approx(bars)
-    assert axes.patches[49].get_x() + axes.patches[49].get_width() == pytest.approx(1.0)
+    assert drawn[49].get_x() + drawn[49].get_width() == pytest.approx(1.0)
+
+
+def test_a_second_histogram_has_the_same_bars() -> None:
+    lengths, others = np.asarray([0.97, 0.99]), np.asarray([0.25, 0.25, 0.25, 1.03])
+    (axes,) = draw_gradient(lengths, LIGHT, others=others, beside="ReLU").axes
+    (outline,) = [patch for patch in axes.patches if isinstance(patch, Polygon)]
+    corners = outline.get_xy()
+    assert np.ptp(corners[corners[:, 1] == 0.75, 0]) == pytest.approx(0.02)
+    assert corners[:, 0].max() == pytest.approx(1.04)  # the axis reaches as far as the longer of the two
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["critic", "with ReLU"]
+    assert draw_gradient(lengths, LIGHT).axes[0].get_legend() is None
+
+
+def test_a_second_critic_has_a_learning_curve(read: Callable[..., Run]) -> None:
+    run = read(beside="relu")
+    assert run.metrics is not None
+    for result, label in ((run.result, "held-out, with ReLU"), (None, "held-out, with another activation")):
+        (axes,) = draw_learning(run.metrics, result, LIGHT).axes
+        lines = {line.get_label(): np.ravel(line.get_ydata()) for line in axes.lines}
+        np.testing.assert_allclose(lines[label], 0.5 * lines["held-out samples"])
+        assert axes.get_ylim()[0] < lines[label].min()
 
 
 def test_the_learning_curves_are_those_of_the_log(read: Callable[..., Run]) -> None:

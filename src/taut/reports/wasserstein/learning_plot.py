@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from taut.reports.folder.metrics import Metrics
 from taut.reports.pictures.axes import steady_limits
 from taut.reports.pictures.style import Palette, Picture, new_figure, picture
+from taut.reports.wasserstein.beside import UNNAMED
 from taut.reports.wasserstein.result import Result
 
 
@@ -19,8 +20,12 @@ def draw_learning(metrics: Metrics, result: Result | None, palette: Palette) -> 
     figure = new_figure(9.6, 3.4)
     axes = figure.add_subplot()
     batch, held_out = metrics.series("train", "estimate"), metrics.series("valid", "estimate")
+    beside = metrics.series("valid", "beside")
     axes.plot(*batch, color=palette.train, linewidth=1.1, label="training batches")
     axes.plot(*held_out, color=palette.certified, marker="o", markersize=3, label="held-out samples")
+    if beside[1]:
+        name = result.beside.name if result and result.beside else UNNAMED
+        axes.plot(*beside, color=palette.series[3], marker="s", markersize=3, label=f"held-out, with {name}")
     lines = []
     if result and result.truth is not None:
         lines.append(result.truth)
@@ -29,8 +34,8 @@ def draw_learning(metrics: Metrics, result: Result | None, palette: Palette) -> 
         lines.append(result.transport)
         axes.axhline(result.transport, color=palette.attacked, linewidth=1.2, label="exact transport of the samples")
     axes.set_xlim(left=0)
-    axes.set_ylim(*steady_limits(batch[1], [*held_out[1], *lines]))
+    axes.set_ylim(*steady_limits(batch[1], [*held_out[1], *beside[1], *lines]))
     axes.set_xlabel("epochs")
     axes.set_ylabel("distance")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2, handlelength=1.6)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.6)
     return figure

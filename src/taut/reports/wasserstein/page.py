@@ -8,11 +8,13 @@ from taut.reports.page.page import Page
 from taut.reports.pictures.images import rows_picture
 from taut.reports.pictures.spectrum_plot import layers_with_spectrum, spectrum_picture
 from taut.reports.pictures.style import Picture
+from taut.reports.wasserstein.beside import UNNAMED
 from taut.reports.wasserstein.bracket_plot import bracket_picture
 from taut.reports.wasserstein.evaluation import Evaluation, Potential
 from taut.reports.wasserstein.gradient_plot import gradient_picture
 from taut.reports.wasserstein.learning_plot import learning_picture
 from taut.reports.wasserstein.potential_plot import contour_picture, curve_picture, surface_picture
+from taut.reports.wasserstein.result import Result, fraction
 from taut.reports.wasserstein.run import Run, read_run
 
 STEEPEST = 1.001
@@ -40,7 +42,7 @@ def _pictures(run: Run) -> dict[str, Picture | None]:
     return {
         "bracket": bracket_picture(result) if result else None,
         "learning": learning_picture(logged, result) if logged else None,
-        "gradients": gradient_picture(evaluation.gradient_norm) if evaluation else None,
+        "gradients": gradient_picture(evaluation, beside=_beside(run)) if evaluation else None,
         "samples": _samples(evaluation) if evaluation and result and result.of_pictures else None,
         "spectrum": spectrum_picture(layers) if layers_with_spectrum(layers) else None,
     }
@@ -57,8 +59,16 @@ def _potentials(run: Run) -> dict[str, Picture | None]:
     if evaluation is None or potential is None:
         return none
     if potential.critic.ndim == 1:
-        return none | {"curve": curve_picture(evaluation, potential)}
-    return none | {"contours": contour_picture(evaluation, potential), "surface": surface_picture(potential)}
+        return none | {"curve": curve_picture(evaluation, potential, beside=_beside(run))}
+    return none | {
+        "contours": contour_picture(evaluation, potential, beside=_beside(run)),
+        "surface": surface_picture(potential, beside=_beside(run)),
+    }
+
+
+def _beside(run: Run) -> str:
+    """Name of the activation of the critic beside the first, where there is one."""
+    return run.result.beside.name if run.result and run.result.beside else UNNAMED
 
 
 def _shown_potential(run: Run) -> Potential | None:
@@ -69,11 +79,25 @@ def _shown_potential(run: Run) -> Potential | None:
 
 def _context(run: Run) -> dict[str, Any]:
     result, potential = run.result, _shown_potential(run)
-    steepest = result.gradient_norm.maximum if result and result.gradient_norm else None
+    compared = result.beside if result else None
     return {
         "result": result,
-        "of_truth": result.fraction_of(result.truth) if result else None,
-        "of_transport": result.fraction_of(result.transport) if result else None,
-        "too_steep": steepest is not None and steepest > STEEPEST,
+        "of_truth": fraction(result.estimate, result.truth) if result else None,
+        "of_transport": fraction(result.estimate, result.transport) if result else None,
+        "beside_of_truth": fraction(compared.estimate, result.truth) if result and compared else None,
+        "beside_of_transport": fraction(compared.estimate, result.transport) if result and compared else None,
+        "beside_shown": potential is not None and potential.beside is not None,
+        "beside_drawn": run.evaluation is not None and run.evaluation.beside_gradient_norm is not None,
+        "beside_logged": run.metrics is not None and bool(run.metrics.series("valid", "beside")[1]),
+        "beside_name": _beside(run),
+        "too_steep": _too_steep(result) if result else {},
         "truth_known": potential is not None and potential.truth is not None,
     }
+
+
+def _too_steep(result: Result) -> dict[str, float]:
+    """Each critic of which a slope was measured that its constant excludes, with that slope."""
+    measured = {"critic": result.gradient_norm}
+    if result.beside:
+        measured[f"critic with {result.beside.name}"] = result.beside.gradient_norm
+    return {name: norm.maximum for name, norm in measured.items() if norm and norm.maximum > STEEPEST}

@@ -8,17 +8,8 @@ from taut.files import read_json
 from taut.reports.folder.fields import Fields
 from taut.reports.folder.layers import Layer, read_layers
 from taut.reports.folder.provenance import Provenance, read_provenance
-
-
-@dataclass(frozen=True, kw_only=True)
-class GradientNorm:
-    """Lengths of the gradient of f / K at the points where it was measured: none can be larger than 1."""
-
-    mean: float
-    minimum: float
-    maximum: float
-    share_above: float
-    """Fraction of the points at which it is above 0.9."""
+from taut.reports.wasserstein.beside import Beside, activation_name, read_beside
+from taut.reports.wasserstein.gradient_norm import GradientNorm, read_gradient_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +36,9 @@ class Result:
     truth: float | None
     train_estimate: float
     gradient_norm: GradientNorm | None
+    activation: str | None
+    """Name of the critic's activation, as a person writes it."""
+    beside: Beside | None
     layers: list[Layer]
     parameters: int | None
     provenance: Provenance
@@ -59,14 +53,16 @@ class Result:
         """Whether one sample is a grey or coloured picture."""
         return len(self.shape) == 3 and self.shape[0] in (1, 3)
 
-    def fraction_of(self, distance: float | None) -> float | None:
-        """The estimate as a fraction of a distance; None where that is unknown or nothing."""
-        return self.estimate / distance if distance else None
+
+def fraction(estimate: float, distance: float | None) -> float | None:
+    """An estimate as a fraction of a distance; None where that is unknown or nothing."""
+    return estimate / distance if distance else None
 
 
 def read_result(path: Path) -> Result:
     """Read and check `result.json`; a `UserError` names the field that is missing or wrong."""
     fields = Fields(read_json(path), path)
+    activation = fields.optional_text("activation")
     low, high = fields.numbers("interval", length=2)
     return Result(
         p=fields.text("p"),
@@ -86,20 +82,10 @@ def read_result(path: Path) -> Result:
         transport_samples=fields.optional_count("transport_samples"),
         truth=fields.optional_number("truth"),
         train_estimate=fields.number("train_estimate"),
-        gradient_norm=_read_gradient_norm(fields),
+        gradient_norm=read_gradient_norm(fields),
+        activation=None if activation is None else activation_name(activation),
+        beside=read_beside(fields),
         layers=read_layers(fields),
         parameters=fields.optional_count("parameters"),
         provenance=read_provenance(fields),
-    )
-
-
-def _read_gradient_norm(fields: Fields) -> GradientNorm | None:
-    inner = fields.inner("gradient_norm")
-    if not inner.values:
-        return None
-    return GradientNorm(
-        mean=inner.number("mean"),
-        minimum=inner.number("minimum"),
-        maximum=inner.number("maximum"),
-        share_above=inner.number("share_above_0.9"),
     )

@@ -46,6 +46,10 @@ def _agree(result: Result, evaluation: Evaluation, path: Path) -> None:
             f"{path} is damaged: result.json speaks of samples of shape {result.shape}, "
             f"evaluation.safetensors holds samples of shape {evaluation.p_samples.shape[1:]}"
         )
+    if (result.beside is None) != (evaluation.beside_gradient_norm is None):
+        raise UserError(
+            f"{path} is damaged: only one of result.json and evaluation.safetensors speaks of a critic beside the first"
+        )
     found = float(evaluation.p_values.mean() - evaluation.q_values.mean())
     largest = float(max(np.abs(evaluation.p_values).max(), np.abs(evaluation.q_values).max()))
     if abs(found - result.estimate) > ROUNDING * largest:
