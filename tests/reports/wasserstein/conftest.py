@@ -158,7 +158,7 @@ def _log(generator: np.random.Generator, estimate: float, *, compared: bool) -> 
         noisy = reached + 0.03 * float(generator.standard_normal())
         common = {"step": step, "epoch": epoch, "seconds": step / 10}
         if compared:
-            common["beside"] = BESIDE_SLOPE * reached
+            common["beside"] = reached - 0.5
         lines.append({**common, "kind": "train", "loss": -noisy, "estimate": noisy, "lr": 1e-3})
         if step % 20 == 0:
             lines.append({**common, "kind": "valid", "loss": -reached, "estimate": reached})
