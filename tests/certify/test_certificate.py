@@ -39,8 +39,9 @@ def samples() -> tuple[Tensor, Tensor]:
     return inputs, labels
 
 
-@pytest.fixture(params=["l2", "linf"])
+@pytest.fixture(scope="module", params=["l2", "linf"])
 def certificate(request: pytest.FixtureRequest) -> Certificate:
+    """Made once: tests change copies."""
     return robustness(network(), *samples(), norm=request.param)
 
 

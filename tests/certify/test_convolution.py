@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from taut.certify import conv_norm_bound
-from taut.certify.norms.convolution import linf_conv_bound, prove_conv_norm
+from taut.certify.norms.convolution import Proof, linf_conv_bound, prove_conv_norm
 from taut.certify.norms.stencil import Geometry, geometry
 
 ROUNDING = 1e-13
@@ -29,12 +29,13 @@ def operator(module: nn.Module, shape: tuple[int, ...]) -> Tensor:
     return jacobian.detach().reshape(len(jacobian), -1)
 
 
-def assert_bounded(module: Any, image: tuple[int, ...]) -> None:
-    """By the bounds for any image and for this one, in both norms."""
+def assert_bounded(module: Any, image: tuple[int, ...], any_size: Proof | None = None) -> None:
+    """By the bounds for any image (`any_size`, where it has been proven before) and for this one, in both norms."""
     matrix = operator(module, (module.in_channels, *image))
     shape = geometry(module)
     exact = float(torch.linalg.matrix_norm(matrix, 2))
-    any_size, this_size = prove_conv_norm(module.weight, shape), prove_conv_norm(module.weight, shape, image_size=image)
+    any_size = any_size or prove_conv_norm(module.weight, shape)
+    this_size = prove_conv_norm(module.weight, shape, image_size=image)
     assert any_size.bound >= exact * (1 - ROUNDING), (module, image, any_size)
     assert this_size.bound >= exact * (1 - ROUNDING), (module, image, this_size)
     assert this_size.bound <= any_size.bound * (1 + 2 * TIGHTNESS)
@@ -111,11 +112,13 @@ def test_no_transposed_convolution_exceeds_its_bound(case: tuple[Any, tuple[int,
 @pytest.mark.parametrize("mode", ["circular", "reflect", "replicate"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_padding_that_repeats_pixels_is_bounded_for_every_image(mode: str, seed: int) -> None:
-    for stride, dilation, padding, image in product((1, 2, 3), (1, 2), (1, 3), (1, 2, 3, 4, 6, 7)):
+    for stride, dilation, padding in product((1, 2, 3), (1, 2), (1, 3)):
         options: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": padding, "padding_mode": mode}
-        module = nn.Conv1d(1, 2, 3, bias=False, **options).double()
-        if accepts(module, (image,)):
-            assert_bounded(randomised(module, seed), (image,))
+        module = randomised(nn.Conv1d(1, 2, 3, bias=False, **options).double(), seed)
+        any_size = prove_conv_norm(module.weight, geometry(module))
+        for image in (1, 2, 3, 4, 6, 7):
+            if accepts(module, (image,)):
+                assert_bounded(module, (image,), any_size)
 
 
 @pytest.mark.parametrize(("stride", "image"), [(1, 7), (2, 8), (3, 9), (4, 4)])

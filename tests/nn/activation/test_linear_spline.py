@@ -16,7 +16,7 @@ class TestLinearSpline(ActivationContract):
     preserves_gradient_norm = False
     exact = False
     every_entry = False  # knots beyond the inputs have none
-    shapes = ((3, 8), (2, 8, 3), (2, 8, 3, 5))
+    shapes = ((3, 8), (2, 8, 3), (1, 8, 3, 2))  # derivatives of the second order are checked entry by entry
     bad_arguments = (
         {"channels": 0},
         {"channels": True},

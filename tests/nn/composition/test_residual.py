@@ -8,7 +8,7 @@ from torch import Tensor, nn
 import taut
 from taut import nn as tnn
 from taut.nn import ConvexResidual, Residual, ScaledResidual
-from taut.testing import MapContract, assert_ranks_agree
+from taut.testing import MapContract
 
 RESIDUALS: list[Callable[[nn.Module], nn.Module]] = [Residual, ConvexResidual, ScaledResidual]
 
@@ -98,15 +98,6 @@ def test_shares_are_what_was_asked_for() -> None:
     assert ConvexResidual(tnn.Abs(), share=0.25)(x).tolist() == [[0.5, 2.0]]
     assert ScaledResidual(tnn.Abs(), scale=3.0)(x).tolist() == [[0.5, 2.0]]
     assert Residual(tnn.Abs())(x).tolist() == [[0.0, 2.0]]
-
-
-def _convex() -> nn.Module:
-    return nn.Sequential(ConvexResidual(branch(4)), ScaledResidual(branch(4)))
-
-
-@pytest.mark.timeout(120)
-def test_under_distributed_data_parallel() -> None:
-    assert_ranks_agree({"residuals": _convex}, (8, 4))
 
 
 def test_saturated_gates_stay_sound() -> None:
