@@ -74,7 +74,7 @@ def test_a_relaxed_layer_is_not_folded() -> None:
 
 def test_folded_in_parts_and_with_many_ranks() -> None:
     torch.manual_seed(0)
-    for q in (0.3, 0.97):
+    for q in (0.3, 0.9):  # 0.9: some hundred ranks, each of which recognising tries as q
         layer, x = SortLinear(1200, 60, q=q, dtype=torch.float64), torch.randn(2, 3, 1200, dtype=torch.float64)
         plain = taut.fold(layer)
         checks.assert_close(plain(x), layer(x), "folded")
