@@ -1,6 +1,7 @@
 r"""Layer of SortNet neurons: 1-Lipschitz in the l-infinity norm with no constraint on its weight."""
 
 import math
+import operator
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,6 @@ from torch import Tensor, fx, nn
 
 from taut.functional import sort_neuron
 from taut.functional.sort_neuron import checked_drop, ranks_that_count
-from taut.nn.conversion._plain import numbers_in
 from taut.nn.dense import _distance
 from taut.nn.dense._distance import DistanceInit
 
@@ -103,7 +103,9 @@ def _sorted_sum(sizes: Any, *, q: float, count: int) -> Any:
 
 def plain_sort_neuron(module: fx.GraphModule) -> nn.Module | None:
     """The `SortLinear` that a graph was folded from, or None."""
-    for q in sorted(number for number in numbers_in(module) if 0 < number < 1):
+    # q itself multiplies the sum; its powers, of which there may be a thousand, only weigh the ranks
+    factors = [n for node in module.graph.nodes if node.target is operator.mul for n in node.args]
+    for q in sorted({n for n in factors if isinstance(n, float) and 0 < n < 1}):
         layer = _distance.matched(module, partial(SortLinear, q=float(q)))
         if layer is not None:
             return layer

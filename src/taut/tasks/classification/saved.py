@@ -7,7 +7,7 @@ from torch import nn
 
 from taut import data
 from taut import nn as tnn
-from taut.data import Dataset
+from taut.data import Dataset, Problem
 from taut.errors import UsageError
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_model
@@ -35,8 +35,9 @@ def load_run(path: Path, *, data_root: Path | None = None) -> SavedRun:
         UserError: Training has not finished, files are damaged, or data are missing.
     """
     folder, config = _read_config(path)
-    model = _read_network(folder, config)
-    dataset = data.load(config.data.dataset, data_root or config.data.data_root)
+    data_root = data_root or config.data.data_root
+    model = _read_network(folder, config, data.problem(config.data.dataset, data_root))
+    dataset = data.load(config.data.dataset, data_root)
     return SavedRun(folder=folder, config=config, dataset=dataset, model=model)
 
 
@@ -44,7 +45,8 @@ def load_network(path: Path) -> tuple[nn.Module, tuple[int, ...]]:
     """The folded network of the run folder `path` and the shape of one input; the data are not needed. Errors as
     above."""
     folder, config = _read_config(path)
-    return _read_network(folder, config), data.problem(config.data.dataset).shape
+    problem = data.problem(config.data.dataset, config.data.data_root)
+    return _read_network(folder, config, problem), problem.shape
 
 
 def _read_config(path: Path) -> tuple[RunFolder, Config]:
@@ -54,7 +56,7 @@ def _read_config(path: Path) -> tuple[RunFolder, Config]:
     return folder, from_plain(Config, manifest.config, source=str(folder.config))
 
 
-def _read_network(folder: RunFolder, config: Config) -> nn.Module:
-    model = tnn.fold(build_model(config.model, data.problem(config.data.dataset, config.data.data_root)))
+def _read_network(folder: RunFolder, config: Config, problem: Problem) -> nn.Module:
+    model = tnn.fold(build_model(config.model, problem))
     load_weights(model, folder.folded, folder)
     return model

@@ -47,8 +47,9 @@ class GanConfig:
     """Width of the infoGAN generator; 64 as published."""
     discriminator_width: int = 64
     """Width of the infoGAN discriminator of wgan and wgan-gp."""
-    normalisation: Literal["none", "layer"] = "none"
-    """Normalisation in that discriminator, over one picture."""
+    normalisation: Literal["auto", "none", "layer"] = "auto"
+    """Normalisation in that discriminator, over one picture; auto is layer for wgan, whose clipped weights would leave
+    hardly any signal without it, and none for wgan-gp."""
     critic_lr: float | None = None
     """Learning rate of the critic; 2e-3 for lwgan and --lr for the others when absent."""
     n_critic: int = 5
@@ -67,6 +68,13 @@ class GanConfig:
             _require(math.isfinite(value) and value > 0, f"{name} must be a positive number, got {value:g}")
         rate = self.critic_lr
         _require(rate is None or (math.isfinite(rate) and rate > 0), f"critic-lr must be a positive number, got {rate}")
+
+    @property
+    def discriminator_normalisation(self) -> str:
+        """What --normalisation comes to."""
+        if self.normalisation != "auto":
+            return self.normalisation
+        return "layer" if self.gan_type == "wgan" else "none"
 
     def critic_rate(self, lr: float) -> float:
         """Peak learning rate of the critic, where the generator's is `lr`."""

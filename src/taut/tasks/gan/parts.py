@@ -28,7 +28,7 @@ def build_gan_critic(config: Config, shape: tuple[int, ...]) -> nn.Module:
         return build_critic(config.critic, shape)
     try:
         return models.infogan_discriminator(
-            shape, width=config.gan.discriminator_width, normalisation=config.gan.normalisation
+            shape, width=config.gan.discriminator_width, normalisation=config.gan.discriminator_normalisation
         )
     except ValueError as error:
         raise UsageError(f"cannot build the discriminator: {' '.join(str(error).split())}") from error
