@@ -38,7 +38,7 @@ def test_each_kind_trains_and_leaves_pictures(taut, no_report, tmp_path: Path, k
 def test_weights_of_a_clipped_critic_are_clipped(taut, no_report, tmp_path: Path) -> None:
     import safetensors.torch
 
-    out = tmp_path / "run"
+    out, clipped = tmp_path / "run", ["--gan-type", "wgan", "--clip", "0.02"]
     assert taut("train", "gan-digits", *TINY, *UNMEASURED, *clipped, "--out", out).code == 0
     weights = safetensors.torch.load_file(out / "critic.safetensors")
     assert max(float(tensor.abs().max()) for tensor in weights.values()) <= 0.02
@@ -65,7 +65,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(taut, no_report, tmp_path
         assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
 
 
-def test_quality_is_measured_and_a_generator_is_a_distribution(taut, no_report, tmp_path: Path) -> None:
+def test_quality_is_measured_and_a_generator_is_a_distribution(taut, no_report, tmp_path: Path, monkeypatch) -> None:
+    from taut.tasks.gan import measure
+
+    monkeypatch.setattr(measure, "_CLASSIFIER_STEPS", 60)
+    monkeypatch.setattr(measure, "_BRACKET_STEPS", 20)
     out, distance = tmp_path / "gan", tmp_path / "distance"
     options = ["--samples", "150", "--transport-samples", "100"]
     shown = taut("train", "gan-digits", *TINY, *options, "--out", out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-TINY = ["--dataset", "digits", "--width", "36", "--depth", "1", "--steps", "10", "--batch-size", "32", "--seeds", "2"]
+TINY = ["--dataset", "digits", "--width", "36", "--depth", "1", "--steps", "6", "--batch-size", "32", "--seeds", "1"]
 TINY += ["--samples", "100", "--generator-width", "2", "--generator-epochs", "1", "--generated", "1000", "--jobs", "1"]
 TINY += ["--rows", "ReLU", "MaxMin"]
 
@@ -19,16 +19,14 @@ def only_the_table(monkeypatch: pytest.MonkeyPatch, no_report: None) -> None:
     monkeypatch.setattr(wasserstein_table.run, "report", lambda folder: folder.path / "report.html")
 
 
-def test_a_table_that_was_stopped_is_that_of_one_that_was_not(
-    taut, only_the_table, tmp_path: Path, monkeypatch
-) -> None:
+def test_a_table_that_was_stopped_is_the_same_in_the_end(taut, only_the_table, tmp_path: Path, monkeypatch) -> None:
     from taut.tasks.wasserstein import learner
 
     calls = []
 
     def interrupting(*_) -> None:
         calls.append(1)
-        if len(calls) == 25:
+        if len(calls) == 15:
             signal.raise_signal(signal.SIGINT)
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -48,7 +46,7 @@ def test_a_table_that_was_stopped_is_that_of_one_that_was_not(
         ("ReLU", "spectral-norm"), ("MaxMin", "spectral-norm"), ("ReLU", "bjorck"), ("MaxMin", "bjorck")
     ]  # fmt: skip
     for row in first["cells"]:
-        assert len(row["values"]) == 2
+        assert len(row["values"]) == 1
         assert row["fractions"] == pytest.approx([value / first["transport"]["value"] for value in row["values"]])
         assert max(row["values"]) < first["transport"]["value"]  # the same samples: this is weak duality
         assert max(row["lipschitz_bounds"]) < 1 + 1e-5

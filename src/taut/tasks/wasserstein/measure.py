@@ -19,7 +19,7 @@ _CHUNK = 2000
 _GRADIENTS = 4000
 _LINE = 801
 _SIDE = 121
-_MARGIN = 0.35
+_MARGIN = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
