@@ -52,7 +52,7 @@ def test_unequal_sizes_and_weights_are_a_linear_program() -> None:
 
 
 def check_potentials(found, x: Tensor, y: Tensor, a: Tensor | None, b: Tensor | None) -> None:
-    """They attain the value, and belong to one 1-Lipschitz function on the points that carry mass."""
+    """They attain the value, and belong to one 1-Lipschitz function on all points."""
     a, b = (torch.ones(len(z)) if w is None else w for z, w in ((x, a), (y, b)))
     reached = (a * found.x_potentials).sum() / a.sum() - (b * found.y_potentials).sum() / b.sum()
     # the weights of one sample sum to 1 up to rounding in float32
@@ -93,6 +93,15 @@ def test_a_sample_has_no_distance_from_itself_and_no_spread() -> None:
         found = exact_transport(z, z[torch.randperm(25)])
         assert found.value <= 100 * EPS
         assert found.standard_error <= 100 * EPS
+
+
+def test_points_without_mass_are_no_hole_in_the_potential() -> None:
+    x, y = draw(14, (9, 2), (8, 2))
+    a, b = torch.ones(9), torch.ones(8)
+    a[:3], b[2:4] = 0.0, 0.0
+    y[2] = x[0]  # one point without mass on both sides has one value
+    for first, second in ((a, torch.ones(8)), (torch.ones(9), b), (a, b)):
+        check_potentials(exact_transport(x, y, x_weights=first, y_weights=second), x, y, first, second)
 
 
 def test_too_many_pairs_are_refused_where_they_would_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,8 @@ def exact_transport(
     r"""W1 between the empirical distributions of x and y, the cost being the l2 distance: exact up to float64 rounding.
 
     Samples of one entry are sorted; others need POT, memory for n times m distances, and time that grows a little
-    faster than that (2000 and 2000: seconds). Sizes may differ. A sample is one vector, whatever its shape.
+    faster than that (2000 and 2000: seconds). Sizes may differ. A sample is one vector, whatever its shape. Rounding is
+    that of the largest distance, also where that is between points that are not moved.
 
     Args: `x_weights`, `y_weights`, masses of the points, divided by their sum; equal if not given.
     Errors: ValueError for no samples, shapes that differ, numbers or weights that are not finite, negative weights, and
@@ -94,7 +95,17 @@ def _solved_potentials(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tens
     log = solved[1]
     if log["warning"] is not None:
         raise RuntimeError(f"the solver of exact transport found no optimum: {log['warning']}")
-    return torch.as_tensor(log["u"], dtype=torch.float64), -torch.as_tensor(log["v"], dtype=torch.float64)
+    f, g = torch.as_tensor(log["u"], dtype=torch.float64), -torch.as_tensor(log["v"], dtype=torch.float64)
+    return _extended(f, g, a > 0.0, b > 0.0, torch.from_numpy(cost))
+
+
+def _extended(f: Tensor, g: Tensor, a: Tensor, b: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+    """1-Lipschitz at the other points too: the solver binds potentials at those with a mass, `a` and `b`, alone."""
+    if not a.all():
+        f = torch.where(a, f, (g + cost).masked_fill(~b, math.inf).amin(dim=1))
+    if not b.all():
+        g = torch.where(b, g, (f[:, None] - cost).amax(dim=0))
+    return f, g
 
 
 def _flat(name: str, samples: Tensor) -> Tensor:
