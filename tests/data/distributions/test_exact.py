@@ -366,3 +366,11 @@ def test_where_both_laws_have_no_mass_the_potential_goes_on_straight() -> None:
     assert between is not None
     x = torch.tensor([[0.0], [1.0], [4.0], [10.0], [12.0]])
     assert torch.equal(between(x) - between(x[:1]), torch.tensor([0.0, -1.0, -4.0, -10.0, -12.0]))
+
+
+def test_spreads_whose_squares_vanish_are_no_division_by_zero() -> None:
+    assert exact_wasserstein1(Points([[0.0], [1e-170]]), Points([[5.0], [6.0]])) == pytest.approx(5.5)
+    assert exact_wasserstein1(Shells([[0, 0]], radius=1e-200), Gaussian([0, 0])) == pytest.approx(
+        math.sqrt(math.pi / 2)
+    )
+    assert exact_wasserstein1(Points([[0.0, 0.0], [1e-170, 0.0]]), UniformCube([0, 0], [1, 2])) is None

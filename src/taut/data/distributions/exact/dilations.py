@@ -18,7 +18,7 @@ def dilated(p: Law, q: Law) -> Solution | None:
     if _is_point(p) and not _is_point(q):
         back = dilated(q, p)
         return back and Solution(back.distance, Reversed(back.potential))
-    factor = 1.0 if _is_point(p) else 0.0 if _is_point(q) else q.spread / p.spread
+    factor = 1.0 if _is_point(p) else 0.0 if _is_point(q) else q.spread / (p.spread or 1.0)  # 0: too small to square
     if abs(factor - 1.0) * p.spread <= _CLOSE * max(p.reach, q.reach):
         factor = 1.0
     shift = q.mean - factor * p.mean
