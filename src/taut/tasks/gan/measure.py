@@ -54,9 +54,11 @@ def bracket(config: Config, dataset: Dataset, fake: Tensor) -> dict[str, Any]:
                 seed=config.seed,
                 progress=lambda done, *_: reporter.advance(done),
             )
+            # on as many pictures of each: the fewer, the larger is the distance between samples
+            real, made = found.transport_samples or (count, count)
             reference = exact_transport(
-                _some(dataset.test.inputs, count, config.seed, "reference"),
-                _some(dataset.train.inputs, count, config.seed, "training"),
+                _some(dataset.test.inputs, real, config.seed, "reference"),
+                _some(dataset.train.inputs, made, config.seed, "training"),
             )
         except (ImportError, RuntimeError) as error:
             raise UserError(f"{error} (--transport-samples 0 leaves the bracket out)") from error
