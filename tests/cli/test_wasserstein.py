@@ -90,6 +90,27 @@ def test_held_out_samples_are_those_of_every_seed_and_of_no_training(taut, no_re
     rows = {tuple(row) for row in one.held_out[0].flatten(1).tolist()}
     assert len(rows) > 400
     assert rows.isdisjoint(map(tuple, one.training[0].samples.flatten(1).tolist()))
+    halves = replace(config.distributions, p="digits(split='train')", q="digits(split='test')", batch_size=64)
+    parts = read_problem(replace(config, distributions=halves))
+    held_out = {tuple(row) for side in parts.held_out for row in side.flatten(1).tolist()}
+    assert all(held_out.isdisjoint(map(tuple, side.samples.flatten(1).tolist())) for side in parts.training)
+
+
+@pytest.mark.parametrize(
+    ("p", "q"), [("digits", "digits(split='test')"), ("mixture([digits, digits(split='train')])", "digits")]
+)
+def test_a_data_set_is_not_divided_in_two_ways(p: str, q: str) -> None:
+    from dataclasses import replace
+
+    from taut.errors import UsageError
+    from taut.recipes import recipe
+    from taut.tasks.wasserstein.problem import read_problem
+
+    config = recipe("wasserstein")
+    with pytest.raises(
+        UsageError, match=r"^digits and digits\(split='.*'\) .* train on samples that are held out; write"
+    ):
+        read_problem(replace(config, distributions=replace(config.distributions, p=p, q=q, batch_size=8)))
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing(taut, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Empirical(Distribution):
         held_out: Share of the samples that `parts` holds out, chosen at random but always alike; above 0 and below 1.
         test: Samples that are held out for good: `parts` is then `samples` and `test`, and `held_out` is not used.
         name: What the samples are, for descriptions.
+        source: The data set that they are of, and which split of it; None is all of it.
 
     Raises:
         ValueError: No samples, samples that are not finite numbers, of different shapes, a share that is none.
@@ -45,9 +46,17 @@ class Empirical(Distribution):
     """Samples that are held out for good."""
     name: str
     """What the samples are."""
+    source: tuple[str, str | None] | None
+    """The data set that they are of, and which split of it."""
 
     def __init__(
-        self, samples: Numbers, *, held_out: float = 0.5, test: Numbers | None = None, name: str = "samples"
+        self,
+        samples: Numbers,
+        *,
+        held_out: float = 0.5,
+        test: Numbers | None = None,
+        name: str = "samples",
+        source: tuple[str, str | None] | None = None,
     ) -> None:
         rows = _rows(samples, name)
         others = None if test is None else _rows(test, f"held-out {name}")
@@ -59,6 +68,7 @@ class Empirical(Distribution):
         object.__setattr__(self, "held_out", held_out)
         object.__setattr__(self, "test", others)
         object.__setattr__(self, "name", name)
+        object.__setattr__(self, "source", source)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,8 +125,9 @@ def named(name: str, data_root: Path | None = None, *, split: str | None = None)
         raise UsageError(f"split must be 'train' or 'test', got {split!r}")
     dataset = load(name, data_root)
     if split is None:
-        return Empirical(dataset.train.inputs, test=dataset.test.inputs, name=f"samples of {name}")
-    return Empirical(getattr(dataset, split).inputs, name=f"{split} samples of {name}")
+        whole = dataset.train.inputs, dataset.test.inputs
+        return Empirical(whole[0], test=whole[1], name=f"samples of {name}", source=(name, None))
+    return Empirical(getattr(dataset, split).inputs, name=f"{split} samples of {name}", source=(name, split))
 
 
 def from_file(path: Path, *, key: str | None = None) -> Empirical:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from taut.data import distributions
-from taut.data.distributions import Distribution
+from taut.data.distributions import Distribution, Empirical, Mixture
 from taut.errors import UsageError
 from taut.tasks.wasserstein.config import Config
 from taut.training.seeding import stream
@@ -53,6 +53,7 @@ def read_problem(config: Config) -> Problem:
     q = read_distribution(chosen.q, data_root=chosen.data_root)
     if p.shape != q.shape:
         raise UsageError(f"p and q must have samples of the same shape, got {p.shape} and {q.shape}")
+    _check_sources(p, q)
     parts = [side.parts() for side in (p, q)]
     count = min(_count(tested, config.evaluation.samples) for _, tested in parts)
     held_out = []
@@ -65,6 +66,23 @@ def read_problem(config: Config) -> Problem:
             raise UsageError(f"{name} must have at least 2 held-out samples, it has {tested.size}")
         held_out.append(tested.sample(count, stream("held-out", name)))  # the same for every seed
     return Problem(p=p, q=q, training=(parts[0][0], parts[1][0]), held_out=(held_out[0], held_out[1]))
+
+
+def _check_sources(*laws: Distribution) -> None:
+    """UsageError where a data set is named as a whole and by a split: they are divided differently, so that samples
+    would be trained on by one name and held out by the other."""
+    found = {source for law in laws for source in _sources(law)}
+    for name, split in sorted((name, split) for name, split in found if split and (name, None) in found):
+        raise UsageError(
+            f"{name} and {name}(split={split!r}) in one run would train on samples that are held out; "
+            f"write {name} each time, or {name}(split='train') and {name}(split='test')"
+        )
+
+
+def _sources(law: Distribution) -> set[tuple[str, str | None]]:
+    if isinstance(law, Mixture):
+        return {source for component in law.components for source in _sources(component)}
+    return {law.source} if isinstance(law, Empirical) and law.source else set()
 
 
 def read_distribution(text: str, *, data_root: Path | None) -> Distribution:
