@@ -113,6 +113,27 @@ def test_a_data_set_is_not_divided_in_two_ways(p: str, q: str) -> None:
         read_problem(replace(config, distributions=replace(config.distributions, p=p, q=q, batch_size=8)))
 
 
+def test_laws_that_float32_cannot_tell_apart_are_refused() -> None:
+    from dataclasses import replace
+
+    from taut.errors import UsageError
+    from taut.recipes import recipe
+    from taut.tasks.wasserstein.problem import read_problem
+
+    config, place = recipe("wasserstein"), "points([[{}.0]])"
+    for p, q in ((1, 2), (1001, 1002)):
+        laws = replace(config.distributions, p=place.format(p), q=place.format(q))
+        assert torch.equal(
+            read_problem(replace(config, distributions=laws)).held_out[0][:1], torch.tensor([[float(p)]])
+        )
+    # 32 apart, but 64 in float32
+    laws = replace(config.distributions, p=place.format(10**9 + 1), q=place.format(10**9 + 33))
+    with pytest.raises(
+        UsageError, match=r"64 wide and 1e\+09 from 0, where float32 numbers are 1\.2e\+02 apart: subtract"
+    ):
+        read_problem(replace(config, distributions=laws))
+
+
 def test_mistakes_are_one_sentence_and_leave_nothing(taut, tmp_path: Path) -> None:
     mistakes = {
         ("--q", "points([[0.0, 1.0]])"): "same shape",

@@ -14,6 +14,8 @@ from taut.tasks.wasserstein.config import Config
 from taut.training.seeding import stream
 
 _FINGERPRINT_SAMPLES = 64
+_DIGITS = 1e-3
+"""Largest share of the samples' range that float32, in which they are drawn, may round away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,20 @@ def read_problem(config: Config) -> Problem:
         if tested.size is not None and tested.size < 2:
             raise UsageError(f"{name} must have at least 2 held-out samples, it has {tested.size}")
         held_out.append(tested.sample(count, stream("held-out", name)))  # the same for every seed
+    _check_digits(*held_out)
     return Problem(p=p, q=q, training=(parts[0][0], parts[1][0]), held_out=(held_out[0], held_out[1]))
+
+
+def _check_digits(p: Tensor, q: Tensor) -> None:
+    """UsageError where the samples are so far from 0 that their distances are those of float32 numbers."""
+    both = torch.cat([p, q])
+    span = float((both - both[0]).abs().max())
+    rounded = torch.finfo(torch.float32).eps * float(both.abs().max())
+    if span and rounded > _DIGITS * span:
+        raise UsageError(
+            f"p and q are {span:.2g} wide and {float(both.abs().max()):.2g} from 0, where float32 numbers are "
+            f"{rounded:.2g} apart: subtract one and the same offset from both"
+        )
 
 
 def _check_sources(*laws: Distribution) -> None:
