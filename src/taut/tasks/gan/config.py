@@ -47,9 +47,9 @@ class GanConfig:
     """Width of the infoGAN generator; 64 as published."""
     discriminator_width: int = 64
     """Width of the infoGAN discriminator of wgan and wgan-gp."""
-    normalisation: Literal["auto", "none", "layer"] = "auto"
-    """Normalisation in that discriminator, over one picture; auto is layer for wgan, whose clipped weights would leave
-    hardly any signal without it, and none for wgan-gp."""
+    normalisation: Literal["auto", "none", "layer", "batch"] = "auto"
+    """Normalisation in that discriminator: over one picture, or over a batch; auto is batch for wgan, whose clipped
+    weights would leave hardly any signal without it, and none for wgan-gp, whose penalty is of single pictures."""
     critic_lr: float | None = None
     """Learning rate of the critic; 2e-3 for lwgan and --lr for the others when absent."""
     n_critic: int = 5
@@ -66,6 +66,10 @@ class GanConfig:
         for name in ("clip", "penalty"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, f"{name} must be a positive number, got {value:g}")
+        _require(
+            self.gan_type != "wgan-gp" or self.normalisation != "batch",
+            "normalisation batch mixes pictures, whose gradients wgan-gp penalises one by one: give none or layer",
+        )
         rate = self.critic_lr
         _require(rate is None or (math.isfinite(rate) and rate > 0), f"critic-lr must be a positive number, got {rate}")
 
@@ -74,7 +78,7 @@ class GanConfig:
         """What --normalisation comes to."""
         if self.normalisation != "auto":
             return self.normalisation
-        return "layer" if self.gan_type == "wgan" else "none"
+        return "batch" if self.gan_type == "wgan" else "none"
 
     def critic_rate(self, lr: float) -> float:
         """Peak learning rate of the critic, where the generator's is `lr`."""

@@ -1,5 +1,6 @@
 """One step of a GAN: several updates of the critic, then one of the generator."""
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,7 +75,8 @@ class GanLearner(Learner):
         z = latents(len(self.held_out), self.config.gan.latent, self.config.seed, "validation")
         fake = pictures(generator, z).to(self.fabric.device)
         critic = self.model.get_submodule("critic")
-        plain = tnn.fold(critic) if self.config.gan.gan_type == "lwgan" else critic
+        plain = tnn.fold(critic) if self.config.gan.gan_type == "lwgan" else copy.deepcopy(critic)
+        plain.eval()
         with torch.no_grad():
             loss = sum(
                 float(losses.critic_loss(plain(real), plain(made))) * len(real) / len(fake)
@@ -91,9 +93,7 @@ class GanLearner(Learner):
         gan = self.config.gan
         with torch.no_grad():
             fake = self.generator(self._latents(len(real), step, turn))
-        # One forward pass of both, so that orthogonal weights are computed once.
-        values = self.critic(torch.cat([real, fake]))
-        loss = objective = losses.critic_loss(values[: len(real)], values[len(real) :])
+        loss = objective = losses.critic_loss(*self._values(real, fake))
         metrics = {"estimate": -loss.detach()}
         if gan.gan_type == "wgan-gp":
             seed = stream_seed(self.config.seed, "penalty", step, turn, self.fabric.global_rank)
@@ -109,6 +109,14 @@ class GanLearner(Learner):
             losses.clip_weights_(critic, gan.clip)
         project_(critic)
         return {"loss": objective.detach(), **metrics}
+
+    def _values(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Of real and generated pictures. A 1-Lipschitz critic sees both at once, so that orthogonal weights are
+        computed once; batch normalisation in a discriminator must see them apart."""
+        if self.config.gan.gan_type != "lwgan":
+            return self.critic(real), self.critic(fake)
+        values = self.critic(torch.cat([real, fake]))
+        return values[: len(real)], values[len(real) :]
 
     def _update_generator(self, step: int) -> Tensor:
         count = self.config.data.batch_size // self.fabric.world_size
