@@ -131,6 +131,15 @@ def test_a_named_data_set_has_its_own_split() -> None:
         assert torch.equal(named("digits", split=split).sample(9, seeded()), part.sample(9, seeded()))
 
 
+def test_a_mixture_can_be_drawn_from_as_often_as_it_says() -> None:
+    few, more = Empirical(np.arange(5.0)), Empirical(np.arange(50.0))
+    assert Mixture([more, Gaussian(0), few], weights=[1, 1, 0]).size == 50
+    law = Mixture([Gaussian(0), few, more], weights=[1, 20, 1])
+    assert law.size == 5
+    for seed in range(50):
+        law.sample(5, torch.Generator().manual_seed(seed))
+
+
 def test_a_mixture_divides_its_components() -> None:
     seen, held_out = Mixture([Empirical(np.arange(10.0)), Gaussian(100)], weights=[1, 1]).parts()
     drawn = [part.sample(6, seeded(1)).flatten() for part in (seen, held_out)]

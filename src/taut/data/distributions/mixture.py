@@ -59,6 +59,12 @@ class Mixture(Distribution):
         pairs = zip(self.weights.tolist(), self.components, strict=True)
         return " + ".join(f"{weight:.4g} of {component.description}" for weight, component in pairs)
 
+    @property
+    def size(self) -> int | None:
+        """As many as the smallest finite component has: so many can be drawn, however they fall to the components."""
+        drawn = [each for weight, each in zip(self.weights.tolist(), self.components, strict=True) if weight > 0.0]
+        return min((each.size for each in drawn if each.size is not None), default=None)
+
     def sample(self, count: int, generator: torch.Generator) -> Float32[Tensor, "count *shape"]:
         check_count(count)
         chosen = torch.multinomial(self.weights, count, replacement=True, generator=generator)
