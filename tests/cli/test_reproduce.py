@@ -59,6 +59,7 @@ def test_mistakes_are_one_sentence(taut, tmp_path: Path) -> None:
         ("wasserstein-table", "--width", "700"): "multiple of 36",
         ("wasserstein-table", "--dataset", "digits", "--generator", "nowhere"): "nowhere",
         ("wasserstein-table", "--rows", "GELU"): "GELU",
+        ("wasserstein-table", "--dataset", "digits", "--rows"): "rows must name at least one of ReLU",
         ("--seeds", "2"): "give a TABLE",
     }
     for options, reason in mistakes.items():

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,41 @@ def test_laws_that_float32_cannot_tell_apart_are_refused() -> None:
         read_problem(replace(config, distributions=laws))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "wasserstein", "--p", "gaussian([0, 0])", "--q", "gaussian([1, 0])"],
+        ["train", "gan-digits"],
+        ["reproduce", "wasserstein-table", "--dataset", "digits"],
+    ],
+)
+def test_a_missing_transport_library_is_said_before_anything_is_trained(
+    taut, tmp_path: Path, monkeypatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ot", None)
+    shown = taut(*command, "--out", tmp_path / "run")
+    assert shown.code == 1
+    assert "pip install 'taut[transport]'" in shown.err
+    assert shown.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_package_of_the_command_line_is_one_sentence(taut, tmp_path: Path, monkeypatch) -> None:
+    from taut.tasks import wasserstein
+
+    def missing(*_, **__) -> None:
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+    monkeypatch.setattr(wasserstein, "train", missing)
+    shown = taut("train", "wasserstein", "--out", tmp_path / "run")
+    assert shown.code == 1
+    assert shown.err == 'taut: taut train needs the package matplotlib: pip install "taut[app]"\n'
+
+
 def test_mistakes_are_one_sentence_and_leave_nothing(taut, tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text("def draw(count, generator):\n    raise SystemExit(0)\n")
     mistakes = {
+        ("--p", f"{tmp_path / 'leaving.py'}:draw"): "draw fails when asked for 2 samples: SystemExit",
         ("--q", "points([[0.0, 1.0]])"): "same shape",
         ("--p", "sphere([0])"): "unknown distribution 'sphere'",
         ("--p", str(tmp_path / "none.npy")): "none.npy",

@@ -80,10 +80,9 @@ def _dispatch(arguments: list[str]) -> int:
         kind = "option" if name.startswith("-") else "command"
         raise UsageError(f"unknown {kind} {name!r}; {hint}")
     try:
-        module = import_module(f"taut.cli.{name}")
+        import_module(f"taut.cli.{name}").main(rest)  # parts of it are only imported where they are used
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "taut":
             raise
         raise UserError(f'taut {name} needs the package {error.name}: pip install "taut[app]"') from error
-    module.main(rest)
     return 0

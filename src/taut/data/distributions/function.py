@@ -107,7 +107,7 @@ def _takes(function: Callable[..., Any], *arguments: Any) -> bool:
 def _called(function: Callable[..., Any], name: str, *arguments: Any) -> Any:
     try:
         return function(*arguments)
-    except Exception as error:  # the user's own code
+    except (Exception, SystemExit) as error:  # the user's own code
         with_what = f" when asked for {arguments[0]} samples" if arguments else ""
         raise UserError(f"{name} fails{with_what}: {type(error).__name__}: {one_line(error)}") from error
 

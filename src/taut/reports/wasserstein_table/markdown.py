@@ -47,7 +47,7 @@ def _notes(table: Result) -> list[str]:
     seeds = sorted({len(cell.values) for cell in table.cells})
     return [
         f"Wasserstein-1 distance (l2) between {table.dataset} and a generator: mean and standard deviation over "
-        f"{' or '.join(str(count) for count in seeds)} seeds. Budget: {table.budget}.",
+        f"{' or '.join(str(count) for count in seeds)} {'seed' if seeds == [1] else 'seeds'}. Budget: {table.budget}.",
         f"Exact transport between {transport.samples} samples of each: {distance(transport.value)}{error}.",
         f"Of {order.pairs} pairs of cells with different published numbers ({PUBLISHED[table.column]}), "
         f"{order.agreeing} stand in the published order.",

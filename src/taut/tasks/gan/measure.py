@@ -39,6 +39,15 @@ def quality(config: Config, dataset: Dataset, fake: Tensor, *, device: torch.dev
     return figures
 
 
+def check_transport(config: Config) -> None:
+    """Raise UserError where quality will be measured by exact transport, and POT is missing."""
+    if config.evaluation.samples and config.evaluation.transport_samples:
+        try:
+            exact_transport(torch.zeros(2, 2), torch.zeros(2, 2))
+        except ImportError as error:
+            raise UserError(f"{error} (--transport-samples 0 leaves the bracket out)") from error
+
+
 def bracket(config: Config, dataset: Dataset, fake: Tensor) -> dict[str, Any]:
     """W1 between data and generator, both ends, by a fresh critic; and exact transport of data onto data beside it."""
     count = config.evaluation.transport_samples

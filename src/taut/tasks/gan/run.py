@@ -19,7 +19,7 @@ from taut.optim import project_
 from taut.reports.image_files import grid, write_gif, write_png
 from taut.tasks.gan.config import Config
 from taut.tasks.gan.learner import GanLearner
-from taut.tasks.gan.measure import critic_bound, quality
+from taut.tasks.gan.measure import check_transport, critic_bound, quality
 from taut.tasks.gan.parts import build_gan_critic, build_generator, interpolation, latents, pictures, renew_statistics
 from taut.tasks.gan.saved import CRITIC, GENERATOR
 from taut.tasks.gan.table import print_result
@@ -73,6 +73,7 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
     shape = dataset.problem.shape
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise UsageError(f"a GAN needs pictures of 1 or 3 channels, but {config.data.dataset} has the shape {shape}")
+    check_transport(config)
     check_batches(len(dataset.train), config.data.batch_size * config.gan.n_critic, fabric.world_size)
     networks = nn.ModuleDict({"generator": build_generator(config, shape), "critic": build_gan_critic(config, shape)})
     return _Prepared(dataset, networks)

@@ -69,7 +69,7 @@ def proven_constant(plain: nn.Module, shape: tuple[int, ...]) -> float:
 
 
 def _between(p: Tensor, q: Tensor, seed: int) -> Tensor:
-    """Points at random between pairs of held-out samples; not the samples, which may all sit on a kink of the critic."""
+    """Random points between pairs of held-out samples; not the samples, which may all sit on a kink of the critic."""
     pairs = torch.arange(_GRADIENTS) % min(len(p), len(q))
     share = torch.rand(_GRADIENTS, generator=stream(seed, "between"), dtype=torch.float64)
     return torch.lerp(q[pairs], p[pairs], share.view(-1, *[1] * (p.ndim - 1)))

@@ -69,7 +69,8 @@ class CriticsConfig:
     """Held-out pictures of each distribution, for the estimates and for exact transport alike."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.rows) and len(set(self.rows)) == len(self.rows), f"rows must differ, got {self.rows}")
+        _require(bool(self.rows), f"rows must name at least one of {', '.join(ROWS)}, got none")
+        _require(len(set(self.rows)) == len(self.rows), f"rows must differ, got {self.rows}")
         for name in ("depth", "steps", "batch_size", "seeds"):
             _require(
                 getattr(self, name) >= 1, f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from taut import data
 from taut.errors import UsageError, UserError
@@ -29,7 +31,7 @@ from taut.training.progress import progress
 from taut.training.run_folder import RunFolder, check_out, create_run
 from taut.training.seeding import stream
 from taut.training.serialise import to_plain
-from taut.transport import exact_transport
+from taut.transport import ExactTransport, exact_transport
 
 _ENTRIES = 2**22
 """Numbers of a batch while pictures are drawn."""
@@ -67,6 +69,7 @@ def _check(config: Config) -> None:
     source = config.generator
     problem = data.problem(source.dataset, source.data_root)
     data.load(source.dataset, source.data_root)
+    _exact(torch.zeros(2, 2), torch.zeros(2, 2))  # every cell is compared with it: POT missing is said at once
     if source.generator is not None:
         shape = load_generator(source.generator).shape
         if shape != problem.shape:
@@ -165,13 +168,17 @@ def _transport(config: Config, folder: RunFolder, generated: Path) -> dict[str, 
     path = folder.path / "transport.json"
     if not path.is_file():
         problem = read_problem(cell_config(cells(config)[0], config, generated))
-        try:
-            found = exact_transport(*problem.held_out)
-        except (ImportError, RuntimeError, ValueError) as error:
-            raise UserError(str(error)) from error
+        found = _exact(*problem.held_out)
         samples = min(map(len, problem.held_out))
         write_json(path, {"value": found.value, "standard_error": found.standard_error, "samples": samples})
     return read_json(path)
+
+
+def _exact(x: Tensor, y: Tensor) -> ExactTransport:
+    try:
+        return exact_transport(x, y)
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise UserError(str(error)) from error
 
 
 def _rows(folder: RunFolder, every: Sequence[Cell], transport: float) -> list[dict[str, Any]]:
