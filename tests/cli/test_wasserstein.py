@@ -76,6 +76,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(taut, no_report, tmp_path
         first.pop(varying), second.pop(varying)
     assert first == second
     assert "finished before" in taut("train", "--resume", parts).out
+    for damaged in ('{"task": "wasserstein"', '{"task": "wasserstein"}'):
+        (parts / "result.json").write_text(damaged)
+        shown = taut("train", "--resume", parts)
+        assert shown.code == 1
+        assert f"{parts / 'result.json'} is damaged" in shown.err
 
 
 def test_held_out_samples_are_those_of_every_seed_and_of_no_training(taut, no_report, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from lightning_fabric import Fabric
 
+from taut.errors import UserError
+from taut.files import read_json
 from taut.training.checkpoint import Checkpoint, load_checkpoint
 from taut.training.engine import finish, launch, on_first, together
 from taut.training.interrupt import Interrupted, Interruption, interruptible
@@ -82,6 +84,17 @@ def report(folder: RunFolder) -> Path:
     from taut.reports import write_report
 
     return write_report(folder.path)
+
+
+@contextmanager
+def finished_result(folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """What is in result.json; a `UserError` naming it where it cannot be read, or the block does not find what it
+    needs in it."""
+    figures = read_json(folder.result)
+    try:
+        yield figures
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder.result} is damaged: {type(error).__name__}: {error}") from error
 
 
 @contextmanager

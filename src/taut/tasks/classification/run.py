@@ -1,6 +1,5 @@
 """A classification run from its seed to its report."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from taut.tasks.classification import measure, outcome
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_loss, build_model, check_fit, objective, validation
 from taut.tasks.classification.table import print_result
-from taut.tasks.running import Session, carry_out, report
+from taut.tasks.running import Session, carry_out, finished_result, report
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import check_batches
 from taut.training.supervised import Fitted, Job, fit
@@ -137,6 +136,6 @@ def show_finished(folder: RunFolder) -> bool:
     """Print the table of a run that is already finished; False when it is not."""
     if not folder.result.is_file():
         return False
-    figures = json.loads(folder.result.read_text())
-    print_result(figures, title=f"{figures['dataset']}: {figures['samples']} held-out samples (finished before)")
+    with finished_result(folder) as figures:
+        print_result(figures, title=f"{figures['dataset']}: {figures['samples']} held-out samples (finished before)")
     return True

@@ -1,6 +1,5 @@
 """A GAN from its seed to its report."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from taut.tasks.gan.parts import build_gan_critic, build_generator, interpolatio
 from taut.tasks.gan.saved import CRITIC, GENERATOR
 from taut.tasks.gan.table import print_result
 from taut.tasks.provenance import provenance
-from taut.tasks.running import Session, carry_out, report
+from taut.tasks.running import Session, carry_out, finished_result, report
 from taut.training.loop import run
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import check_batches
@@ -150,5 +149,6 @@ def show_finished(folder: RunFolder) -> bool:
     """Print the table of a run that is already finished; False when it is not."""
     if not folder.result.is_file():
         return False
-    print_result(json.loads(folder.result.read_text()), note=" (finished before)")
+    with finished_result(folder) as figures:
+        print_result(figures, note=" (finished before)")
     return True

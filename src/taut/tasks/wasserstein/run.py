@@ -1,6 +1,5 @@
 """The estimate of a Wasserstein distance from its seed to its report."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from taut.errors import UsageError
 from taut.files import write_json, write_tensors
 from taut.optim import project_
 from taut.tasks.critic import build_critic
-from taut.tasks.running import Session, carry_out, report
+from taut.tasks.running import Session, carry_out, finished_result, report
 from taut.tasks.wasserstein import outcome
 from taut.tasks.wasserstein.config import Config
 from taut.tasks.wasserstein.learner import CriticLearner
@@ -148,5 +147,6 @@ def show_finished(folder: RunFolder) -> bool:
     """Print the table of a run that is already finished; False when it is not."""
     if not folder.result.is_file():
         return False
-    print_result(json.loads(folder.result.read_text()), note=" (finished before)")
+    with finished_result(folder) as figures:
+        print_result(figures, note=" (finished before)")
     return True

@@ -1,6 +1,5 @@
 """The table: a generator once, its pictures once, a critic for each cell and seed, exact transport once."""
 
-import json
 import shlex
 import statistics
 import time
@@ -221,5 +220,5 @@ def show_finished(folder: RunFolder) -> bool:
     """Print the table of a run that is already finished; False when it is not."""
     if not folder.result.is_file():
         return False
-    _publish(folder, json.loads(folder.result.read_text()))
+    _publish(folder, read_json(folder.result))
     return True
