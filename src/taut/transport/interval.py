@@ -79,21 +79,25 @@ def _read(name: str, values: Tensor) -> Tensor:
     return exact
 
 
-def transport_upper(value: float, standard_error: float, *, confidence: float = 0.95) -> float:
-    r"""value + z standard_error: an upper end of W1 between two distributions, from exact transport of their samples.
+def transport_upper(value: float, standard_error: float, *, samples: int, confidence: float = 0.95) -> float:
+    r"""value + t standard_error: an upper end of W1 between two distributions, from exact transport of their samples.
 
     The expectation of the transport value of samples is at least W1 of their distributions (it is a maximum over
     functions, and the expectation of a maximum is at least the maximum of the expectations). So this is an upper end
-    up to sampling error, which z, the normal quantile of the confidence, and the asymptotic standard error allow for.
-    It does not approach W1 fast: in d dimensions the transport value is too large by the order of n^(-1/d).
+    up to sampling error, for which the asymptotic standard error allows, and t, Student's quantile of the confidence
+    for the size of the smaller sample. It does not approach W1 fast: in d dimensions the transport value is too large
+    by the order of n^(-1/d).
 
-    Errors: ValueError for a confidence outside (0.5, 1).
+    Args: `samples`: the number of samples, of the smaller side.
+    Errors: ValueError for a confidence outside (0.5, 1), or fewer than 2 samples.
 
-    >>> round(transport_upper(1.0, 0.1), 4)
+    >>> round(transport_upper(1.0, 0.1, samples=10**6), 4)
     1.1645
     """
     check_confidence(confidence)
-    return value + NormalDist().inv_cdf(confidence) * standard_error
+    if samples < 2:
+        raise ValueError(f"an upper end needs at least 2 samples, got {samples}")
+    return value + student_quantile(confidence, samples - 1.0) * standard_error
 
 
 def student_quantile(probability: float, degrees: float) -> float:

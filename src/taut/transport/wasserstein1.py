@@ -122,7 +122,7 @@ def wasserstein1(
         standard_error=found.standard_error,
         interval=found.interval,
         lower=max(0.0, found.lower),
-        upper=transport_upper(moved[0].value, moved[0].standard_error, confidence=confidence) if moved else None,
+        upper=_upper(*moved, confidence) if moved else None,
         transport=moved[0].value if moved else None,
         transport_samples=moved[1] if moved else None,
         lipschitz_bound=bound,
@@ -180,3 +180,7 @@ def _transport(x: Tensor, y: Tensor, most: int) -> tuple[ExactTransport, tuple[i
             return None
         x, y = x[:most], y[:most]
     return exact_transport(x, y), (len(x), len(y))
+
+
+def _upper(moved: ExactTransport, sizes: tuple[int, int], confidence: float) -> float:
+    return transport_upper(moved.value, moved.standard_error, samples=min(sizes), confidence=confidence)

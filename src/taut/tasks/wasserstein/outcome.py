@@ -46,7 +46,7 @@ def upper_end(p: Tensor, q: Tensor, config: EvaluationConfig) -> dict[str, Any]:
     except (ImportError, RuntimeError, ValueError) as error:
         raise UserError(f"{error} (--transport-samples 0 leaves exact transport out)") from error
     return {
-        "upper": transport_upper(found.value, found.standard_error, confidence=config.confidence),
+        "upper": transport_upper(found.value, found.standard_error, samples=count, confidence=config.confidence),
         "transport": found.value,
         "transport_standard_error": found.standard_error,
         "transport_samples": count,
