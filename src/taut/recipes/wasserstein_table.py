@@ -14,7 +14,7 @@ def small() -> Config:
     return Config(
         budget="small",
         jobs=2,
-        generator=GeneratorConfig(generator_width=16, generator_epochs=2, generated=8000),
-        critics=CriticsConfig(width=360, steps=250, batch_size=256, lr=5e-3, seeds=2, samples=2000),
+        generator=GeneratorConfig(generator_width=16, generator_epochs=2, generated=20_000),
+        critics=CriticsConfig(width=360, steps=300, batch_size=256, lr=5e-3, seeds=2, samples=2000),
         engine=EngineConfig(threads=1, log_every=50, checkpoint_seconds=120.0),
     )
