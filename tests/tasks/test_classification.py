@@ -150,6 +150,15 @@ def test_every_layer_has_a_row_with_its_spectrum() -> None:
         assert row["bound"] >= max(row["singular_values"]) * (1 - 1e-12)
 
 
+def test_slopes_of_an_activation_have_no_spectrum() -> None:
+    rows = layer_rows(folded(activation="lipschitz-prelu"), "l2", DIGITS.shape)
+    assert [len(row["singular_values"]) > 0 for row in rows if row["kind"] in ("Linear", "PReLU")] == [
+        True,
+        False,
+        True,
+    ]
+
+
 def test_the_commit_is_that_of_the_checkout() -> None:
     import subprocess
 

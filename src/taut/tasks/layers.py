@@ -19,7 +19,8 @@ def layer_rows(model: nn.Module, norm: str, shape: tuple[int, ...]) -> list[dict
         for varying in ("lower", "lower_method", "seconds"):  # a run that is repeated has the same result
             del row[varying]
         weight = getattr(modules.get(row["name"]), "weight", None)
-        rows.append({**row, "singular_values": _spectrum(weight) if isinstance(weight, Tensor) else []})
+        matrix = isinstance(weight, Tensor) and weight.ndim > 1  # slopes of a PReLU are a weight too
+        rows.append({**row, "singular_values": _spectrum(weight) if matrix else []})
     return rows
 
 

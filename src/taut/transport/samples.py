@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from taut.nn import BatchCentering, Scale
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_TYPICAL = 2.0
+"""Distance of a sample from the centre, in units: a critic that starts with biases below 1 has its kinks within."""
 _ROWS = 4096
 """Samples that are turned into float64 at a time."""
 
@@ -58,7 +60,7 @@ def split(name: str, samples: Tensor, held_out: float, seed: int, *, train: bool
 
 @dataclass(frozen=True, kw_only=True)
 class SampleScale:
-    """x -> (x - centre) / unit, under which the samples have norms of about 1."""
+    """x -> (x - centre) / unit, under which the samples have norms of about 2."""
 
     centre: Tensor
     unit: float
@@ -79,7 +81,7 @@ def find_scale(x: Tensor, y: Tensor, dtype: torch.dtype) -> SampleScale:
     distances = ((rows - centre) / first).flatten(1).norm(dim=1)
     # a quantile, which far outliers do not move; above the median, as one of the two may be a single point
     typical = float(distances.quantile(0.75)) or float(distances.mean())
-    return SampleScale(centre=centre, unit=_power_of_two(typical * first, dtype))
+    return SampleScale(centre=centre, unit=_power_of_two(typical * first / _TYPICAL, dtype))
 
 
 def on_samples(g: nn.Module, scale: SampleScale, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:

@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -68,6 +69,8 @@ def _run(config: Config, path: Path, command: list[str]) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        sys.exit(1)
 
 
 def _train(config: Config, path: Path, command: Sequence[str]) -> None:
@@ -80,4 +83,7 @@ def _train(config: Config, path: Path, command: Sequence[str]) -> None:
             wasserstein.train(config, recipe="wasserstein", command=command, out=out, resume=begun)
         except UserError as error:
             print(f"taut: {error}")
+            raise
+        except Exception:  # an error of ours: the file says where
+            traceback.print_exc(file=log)
             raise
