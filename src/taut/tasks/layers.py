@@ -19,8 +19,9 @@ def layer_rows(model: nn.Module, norm: str, shape: tuple[int, ...]) -> list[dict
         for varying in ("lower", "lower_method", "seconds"):  # a run that is repeated has the same result
             del row[varying]
         weight = getattr(modules.get(row["name"]), "weight", None)
-        matrix = isinstance(weight, Tensor) and weight.ndim > 1  # slopes of a PReLU are a weight too
-        rows.append({**row, "singular_values": _spectrum(weight) if matrix else []})
+        # the slopes of a PReLU are a weight too, but no matrix
+        values = _spectrum(weight) if isinstance(weight, Tensor) and weight.ndim > 1 else []
+        rows.append({**row, "singular_values": values})
     return rows
 
 

@@ -72,7 +72,8 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
             f"got {config.distributions.batch_size}"
         )
     problem = read_problem(config)
-    outcome.upper_end(*(side[:2] for side in problem.held_out), config.evaluation)  # POT missing is said at once
+    p, q = problem.held_out
+    outcome.upper_end(p[:2], q[:2], config.evaluation)  # that POT is missing is said at once
     chosen = {"critic": config.critic}
     if config.evaluation.beside != "none":
         chosen["beside"] = replace(config.critic, activation=config.evaluation.beside)
