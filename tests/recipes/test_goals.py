@@ -48,3 +48,15 @@ def test_mnist_wide_margin(tmp_path: Path) -> None:
     result, seconds = run("mnist-wide-margin", tmp_path / "run")
     check(result, accuracy=0.975, certified={"1.58": 0.65})
     assert seconds < 600
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("recipe", "share"), [("absolute-value", 0.999), ("three-cones", 0.98), ("high-dim-cone", 0.995)]
+)
+def test_known_distances(tmp_path: Path, recipe: str, share: float) -> None:
+    result, _ = run(recipe, tmp_path / "run")
+    assert result["truth"] == 1.0
+    assert share <= result["estimate"] <= 1.0 + 5 * result["standard_error"]
+    assert result["beside"]["estimate"] < 0.6  # ReLU loses gradient norm
+    assert result["seconds"]["train"] < 120
