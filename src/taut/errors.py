@@ -14,3 +14,13 @@ class UsageError(UserError):
     """A command that cannot be meant: unknown recipe, unknown option, contradictory options."""
 
     exit_code = 2
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise UsageError with `message` unless `condition` holds.
+
+    Example:
+        >>> require(2 > 1, "2 must be larger than 1")
+    """
+    if not condition:
+        raise UsageError(message)

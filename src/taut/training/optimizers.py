@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from taut.errors import UsageError
+from taut.errors import require
 from taut.optim import AggMo
 
 Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
@@ -45,24 +45,19 @@ class OptimizerConfig:
     """Decay of an exponential moving average of the parameters, which is then what is evaluated; 0 is off."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
-        _require(math.isfinite(self.lr) and self.lr > 0, f"lr must be a positive number, got {self.lr:g}")
-        _require(0 <= self.warmup < 1, f"warmup is a fraction of the run in [0, 1), got {self.warmup:g}")
-        _require(0 <= self.ema < 1, f"ema must be in [0, 1), got {self.ema:g}")
-        _require(all(0 < m < 1 for m in self.milestones), f"milestones are fractions in (0, 1), got {self.milestones}")
-        _require(self.decay > 0, f"decay must be positive, got {self.decay:g}")
-        _require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum:g}")
-        _require(all(0 <= beta < 1 for beta in self.betas), f"betas must be in [0, 1), got {self.betas}")
-        _require(
+        require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
+        require(math.isfinite(self.lr) and self.lr > 0, f"lr must be a positive number, got {self.lr:g}")
+        require(0 <= self.warmup < 1, f"warmup is a fraction of the run in [0, 1), got {self.warmup:g}")
+        require(0 <= self.ema < 1, f"ema must be in [0, 1), got {self.ema:g}")
+        require(all(0 < m < 1 for m in self.milestones), f"milestones are fractions in (0, 1), got {self.milestones}")
+        require(self.decay > 0, f"decay must be positive, got {self.decay:g}")
+        require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum:g}")
+        require(all(0 <= beta < 1 for beta in self.betas), f"betas must be in [0, 1), got {self.betas}")
+        require(
             bool(self.aggmo_betas) and all(0 <= beta < 1 for beta in self.aggmo_betas),
             f"aggmo betas must be one or more numbers in [0, 1), got {self.aggmo_betas}",
         )
-        _require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)
+        require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
 
 
 def learning_rate(step: int, total: int, config: OptimizerConfig) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from taut import data
 from taut import nn as tnn
 from taut.attacks import AttackLoss, Norm
-from taut.errors import UsageError
+from taut.errors import require
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
 
@@ -37,8 +37,8 @@ class DataConfig:
     """Random displacement of training pictures by up to this many pixels in each direction."""
 
     def __post_init__(self) -> None:
-        _require(self.batch_size >= 1, f"batch-size must be at least 1, got {self.batch_size}")
-        _require(self.augment_shift >= 0, f"augment-shift must not be negative, got {self.augment_shift}")
+        require(self.batch_size >= 1, f"batch-size must be at least 1, got {self.batch_size}")
+        require(self.augment_shift >= 0, f"augment-shift must not be negative, got {self.augment_shift}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +73,9 @@ class LossConfig:
     """Margin up to which the temperature-offset loss and the hinge push, in units of the logits."""
 
     def __post_init__(self) -> None:
-        _require(self.temperature > 0, f"temperature must be positive, got {self.temperature:g}")
-        _require(math.isfinite(self.offset), f"offset must be finite, got {self.offset:g}")
-        _require(
-            self.loss != "margin" or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}"
-        )
+        require(self.temperature > 0, f"temperature must be positive, got {self.temperature:g}")
+        require(math.isfinite(self.offset), f"offset must be finite, got {self.offset:g}")
+        require(self.loss != "margin" or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +99,12 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         fine = all(math.isfinite(radius) and radius > 0 for radius in self.radii)
-        _require(bool(self.radii) and fine, f"radii must be positive numbers, got {self.radii}")
-        _require(len(set(self.radii)) == len(self.radii), f"radii must differ, got {self.radii}")
-        _require(self.attack_samples >= 0, f"attack-samples must not be negative, got {self.attack_samples}")
-        _require(self.attack_steps >= 1, f"attack-steps must be at least 1, got {self.attack_steps}")
-        _require(self.attack_restarts >= 1, f"attack-restarts must be at least 1, got {self.attack_restarts}")
-        _require(self.validate_every >= 1, f"validate-every must be at least 1, got {self.validate_every}")
+        require(bool(self.radii) and fine, f"radii must be positive numbers, got {self.radii}")
+        require(len(set(self.radii)) == len(self.radii), f"radii must differ, got {self.radii}")
+        require(self.attack_samples >= 0, f"attack-samples must not be negative, got {self.attack_samples}")
+        require(self.attack_steps >= 1, f"attack-steps must be at least 1, got {self.attack_steps}")
+        require(self.attack_restarts >= 1, f"attack-restarts must be at least 1, got {self.attack_restarts}")
+        require(self.validate_every >= 1, f"validate-every must be at least 1, got {self.validate_every}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +123,4 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)
+        require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")

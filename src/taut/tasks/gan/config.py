@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from taut import data
-from taut.errors import UsageError
+from taut.errors import require
 from taut.tasks.critic import CriticConfig
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
@@ -31,7 +31,7 @@ class DataConfig:
     """Pictures per update of the critic, over all processes together."""
 
     def __post_init__(self) -> None:
-        _require(self.batch_size >= 2, f"batch-size must be at least 2, got {self.batch_size}")
+        require(self.batch_size >= 2, f"batch-size must be at least 2, got {self.batch_size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,16 @@ class GanConfig:
     def __post_init__(self) -> None:
         for name in ("latent", "generator_width", "discriminator_width", "n_critic"):
             value = getattr(self, name)
-            _require(value >= 1, f"{name.replace('_', '-')} must be at least 1, got {value}")
+            require(value >= 1, f"{name.replace('_', '-')} must be at least 1, got {value}")
         for name in ("clip", "penalty"):
             value = getattr(self, name)
-            _require(math.isfinite(value) and value > 0, f"{name} must be a positive number, got {value:g}")
-        _require(
+            require(math.isfinite(value) and value > 0, f"{name} must be a positive number, got {value:g}")
+        require(
             self.gan_type != "wgan-gp" or self.normalisation != "batch",
             "normalisation batch mixes pictures, whose gradients wgan-gp penalises one by one: give none or layer",
         )
         rate = self.critic_lr
-        _require(rate is None or (math.isfinite(rate) and rate > 0), f"critic-lr must be a positive number, got {rate}")
+        require(rate is None or (math.isfinite(rate) and rate > 0), f"critic-lr must be a positive number, got {rate}")
 
     @property
     def discriminator_normalisation(self) -> str:
@@ -101,10 +101,10 @@ class EvaluationConfig:
     """Pictures of each between which exact transport is computed; 0 leaves the bracket of W1 out."""
 
     def __post_init__(self) -> None:
-        _require(self.sample_every >= 1, f"sample-every must be at least 1, got {self.sample_every}")
-        _require(self.grid >= 1, f"grid must be at least 1, got {self.grid}")
-        _require(self.samples == 0 or self.samples >= 100, f"samples must be 0 or at least 100, got {self.samples}")
-        _require(
+        require(self.sample_every >= 1, f"sample-every must be at least 1, got {self.sample_every}")
+        require(self.grid >= 1, f"grid must be at least 1, got {self.grid}")
+        require(self.samples == 0 or self.samples >= 100, f"samples must be 0 or at least 100, got {self.samples}")
+        require(
             self.transport_samples == 0 or self.transport_samples >= 10,
             f"transport-samples must be 0 or at least 10, got {self.transport_samples}",
         )
@@ -126,9 +126,4 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)
+        require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")

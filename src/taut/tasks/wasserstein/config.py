@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from taut import models
-from taut.errors import UsageError
+from taut.errors import require
 from taut.tasks.critic import CriticConfig
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
@@ -34,8 +34,8 @@ class DistributionsConfig:
     """Updates between two looks at the held-out samples; an epoch of the schedule has so many."""
 
     def __post_init__(self) -> None:
-        _require(self.batch_size >= 1, f"batch-size must be at least 1, got {self.batch_size}")
-        _require(self.steps_per_epoch >= 1, f"steps-per-epoch must be at least 1, got {self.steps_per_epoch}")
+        require(self.batch_size >= 1, f"batch-size must be at least 1, got {self.batch_size}")
+        require(self.steps_per_epoch >= 1, f"steps-per-epoch must be at least 1, got {self.steps_per_epoch}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class EvaluationConfig:
     """Train a second critic beside the first, with this activation and all else the same, to compare with."""
 
     def __post_init__(self) -> None:
-        _require(self.samples >= 2, f"samples must be at least 2, got {self.samples}")
-        _require(0.5 < self.confidence < 1, f"confidence must be in (0.5, 1), got {self.confidence:g}")
-        _require(
+        require(self.samples >= 2, f"samples must be at least 2, got {self.samples}")
+        require(0.5 < self.confidence < 1, f"confidence must be in (0.5, 1), got {self.confidence:g}")
+        require(
             self.transport_samples == 0 or self.transport_samples >= 2,
             f"transport-samples must be 0 or at least 2, got {self.transport_samples}",
         )
@@ -77,9 +77,4 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)
+        require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from taut import data
-from taut.errors import UsageError
+from taut.errors import require
 from taut.training.engine import EngineConfig
 
 ROWS = ("ReLU", "PReLU", "MaxOut", "MaxMin", "Householder", "spline", "GroupSort(4)", "GroupSort(9)")
@@ -39,10 +39,8 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         for name in ("generator_width", "generator_epochs"):
-            _require(
-                getattr(self, name) >= 1, f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}"
-            )
-        _require(self.generated >= 1000, f"generated must be at least 1000, got {self.generated}")
+            require(getattr(self, name) >= 1, f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        require(self.generated >= 1000, f"generated must be at least 1000, got {self.generated}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +67,13 @@ class CriticsConfig:
     """Held-out pictures of each distribution, for the estimates and for exact transport alike."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.rows), f"rows must name at least one of {', '.join(ROWS)}, got none")
-        _require(len(set(self.rows)) == len(self.rows), f"rows must differ, got {self.rows}")
+        require(bool(self.rows), f"rows must name at least one of {', '.join(ROWS)}, got none")
+        require(len(set(self.rows)) == len(self.rows), f"rows must differ, got {self.rows}")
         for name in ("depth", "steps", "batch_size", "seeds"):
-            _require(
-                getattr(self, name) >= 1, f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}"
-            )
-        _require(self.width >= 36 and self.width % 36 == 0, f"width must be a multiple of 36, got {self.width}")
-        _require(self.lr > 0, f"lr must be positive, got {self.lr:g}")
-        _require(self.samples >= 100, f"samples must be at least 100, got {self.samples}")
+            require(getattr(self, name) >= 1, f"{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        require(self.width >= 36 and self.width % 36 == 0, f"width must be a multiple of 36, got {self.width}")
+        require(self.lr > 0, f"lr must be positive, got {self.lr:g}")
+        require(self.samples >= 100, f"samples must be at least 100, got {self.samples}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +93,5 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
-        _require(self.jobs >= 1, f"jobs must be at least 1, got {self.jobs}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UsageError(message)
+        require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
+        require(self.jobs >= 1, f"jobs must be at least 1, got {self.jobs}")
