@@ -40,7 +40,7 @@ def decode(content: bytes | Path, source: str, *, channels: int, square: int | N
     Raises:
         UserError: Pillow is missing, the picture is damaged, or it is neither grey nor RGB with eight bits a channel.
     """
-    found = _channels(image := _open(content, source), source)
+    found = _channels(image := open_picture(content, source), source)
     if found > channels:
         raise UserError(f"{source} is in colour, but the data set's first picture is grey")
     try:
@@ -55,7 +55,7 @@ def decode(content: bytes | Path, source: str, *, channels: int, square: int | N
 
 def picture_shape(path: Path) -> tuple[int, int, int]:
     """Channels, height and width of a picture file, from its header. Raises UserError as `decode` does."""
-    image = _open(path, str(path))
+    image = open_picture(path, str(path))
     return (_channels(image, str(path)), image.height, image.width)
 
 
@@ -74,7 +74,11 @@ def picture_files(folder: Path) -> list[Path]:
     return sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
-def _open(content: bytes | Path, source: str) -> Any:
+def open_picture(content: bytes | Path, source: str) -> Any:
+    """The picture in an encoded file as Pillow opens it: its header is read, its pixels are not yet.
+
+    Raises UserError where Pillow is missing, the file cannot be read, is no picture, or is too large to be decoded.
+    """
     try:
         from PIL import Image
     except ImportError as error:
@@ -84,6 +88,8 @@ def _open(content: bytes | Path, source: str) -> Any:
     except Exception as error:  # damaged files fail in Pillow's readers in many ways
         if isinstance(error, OSError) and error.strerror:
             raise UserError(f"cannot read {source}: {error.strerror}") from error
+        if isinstance(error, Image.DecompressionBombError):
+            raise UserError(f"{source} is too large: {str(error).split(',')[0]}") from error
         raise UserError(f"{source} is not a picture, or is damaged") from error
 
 
