@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from taut import attacks, certify, data, functional, losses, models, nn, optim, testing, transport
+    from taut import attacks, certify, data, functional, imaging, losses, models, nn, optim, testing, transport
     from taut.certify import audit, estimate, lipschitz_bound
     from taut.nn import constrain, fold
     from taut.transport import wasserstein1
@@ -20,6 +20,7 @@ __all__ = [
     "estimate",
     "fold",
     "functional",
+    "imaging",
     "lipschitz_bound",
     "losses",
     "models",
