@@ -1,0 +1,116 @@
+r"""Networks from pictures to pictures of one size: 1-Lipschitz chains of convolutions, and the same unconstrained."""
+
+from itertools import pairwise
+
+from torch import nn
+
+from taut import nn as tnn
+from taut.models._parts import made_activation, named
+from taut.models.critics import critic_activations, critic_convolutions
+
+_KERNEL = 3
+
+
+def conv_denoiser(
+    channels: int = 1,
+    *,
+    width: int = 64,
+    depth: int = 8,
+    convolution: str = "aoc",
+    activation: str = "max-min",
+    group_size: int = 2,
+    knots: int = 51,
+    spline_range: float = 0.1,
+    padding_mode: str = "circular",
+) -> tnn.Sequential:
+    r"""conv(act(conv(...act(conv(x))))): 1-Lipschitz in l2, for pictures of every size.
+
+    `depth` convolutions of 3 x 3, an activation after each but the last. With zero padding an orthogonal convolution
+    is one of a larger picture, restricted; so 1-Lipschitz as well.
+
+    Shapes: (batch, channels, h, w) -> the same; both sides at least 3 with circular padding.
+
+    Args:
+        channels: 1 for grey, 3 for colour.
+        width: Output channels of every convolution but the last.
+        depth: Number of convolutions, at least 2.
+        convolution: A key of `taut.models.critic_convolutions()`; all map channels to channels, none strides.
+        activation: A key of `taut.models.critic_activations()`.
+        group_size: Of the activations that have one.
+        knots: Of linear splines.
+        spline_range: Half the range of the knots of linear splines, which start as absolute values.
+        padding_mode: "circular" or "zeros"; some convolutions know one of them only.
+
+    Raises:
+        ValueError: A size, a name or a combination that is not allowed.
+
+    Source: Ducotterd, Goujon, Bohra, Perdios, Neumayer and Unser (2024), section 4.3: 8 convolutions, 64 channels.
+
+    Example:
+        >>> import taut, torch
+        >>> n = conv_denoiser(width=4, depth=3)
+        >>> n(torch.zeros(5, 1, 7, 9)).shape, taut.lipschitz_bound(n) < 1 + 1e-4
+        (torch.Size([5, 1, 7, 9]), True)
+    """
+    _check_sizes(channels, width, depth)
+    _check_padding(padding_mode)
+    conv = named("convolution", convolution, critic_convolutions())
+    act_cls = named("activation", activation, critic_activations())
+    padding = "same" if padding_mode == "circular" else _KERNEL // 2
+    layers: list[nn.Module] = []
+    features = channels
+    for _ in range(depth - 1):
+        layers.append(conv(features, width, _KERNEL, padding=padding, padding_mode=padding_mode))
+        if act_cls is tnn.LinearSpline:
+            act, features = tnn.LinearSpline(width, knots=knots, width=spline_range, init="absolute"), width
+        else:
+            act, features = made_activation(act_cls, width, group_size)
+        layers.append(act)
+    layers.append(conv(features, channels, _KERNEL, padding=padding, padding_mode=padding_mode))
+    return tnn.Sequential(*layers)
+
+
+def plain_denoiser(
+    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: str = "circular"
+) -> nn.Sequential:
+    r"""conv(relu(conv(...relu(conv(x))))): the same chain with nothing constrained; no Lipschitz guarantee.
+
+    To compare with: its constant is whatever training makes of it. A chain, so that what it has become can be proven
+    for pictures of every size; in (x + f(x)) / 2 it is residual, the form in which such nets learn best.
+
+    Shapes: (batch, channels, h, w) -> the same; both sides at least 1.
+
+    Args:
+        channels: 1 for grey, 3 for colour.
+        width: Output channels of every convolution but the last.
+        depth: Number of convolutions, at least 2.
+        padding_mode: "circular" or "zeros".
+
+    Raises:
+        ValueError: A size or a padding that is not allowed.
+
+    Source: Zhang, Zuo, Chen, Meng and Zhang (2017), DnCNN, without its batch normalisation.
+
+    Example:
+        >>> import torch
+        >>> plain_denoiser(width=4, depth=3)(torch.zeros(5, 1, 7, 9)).shape
+        torch.Size([5, 1, 7, 9])
+    """
+    _check_sizes(channels, width, depth)
+    _check_padding(padding_mode)
+    layers: list[nn.Module] = []
+    for features, wider in pairwise([channels, *[width] * (depth - 1), channels]):
+        layers += [nn.Conv2d(features, wider, _KERNEL, padding=_KERNEL // 2, padding_mode=padding_mode), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _check_sizes(channels: int, width: int, depth: int) -> None:
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
+    if width < 1 or depth < 2:
+        raise ValueError(f"width must be at least 1 and depth at least 2, got width {width} and depth {depth}")
+
+
+def _check_padding(padding_mode: str) -> None:
+    if padding_mode not in ("circular", "zeros"):
+        raise ValueError(f"padding_mode must be 'circular' or 'zeros', got {padding_mode!r}")
