@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from taut.functional._batching import register_batching
 from taut.functional._gram import gram_matrix
 from taut.functional._precision import at_least_float32, full_precision
 from taut.functional.newton_schulz import newton_schulz_polar, polar_derivative
@@ -128,6 +129,8 @@ def _save_triple(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor]
 
 
 _polar_eigh.register_autograd(_polar_eigh_backward, setup_context=_save_triple)
+register_batching(_polar_eigh)
+register_batching(_polar_eigh_derivative)
 
 
 def _singular_triple(scaled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -224,3 +227,5 @@ def _save_pair(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor], 
 
 
 _polar_newton_schulz.register_autograd(_newton_schulz_backward, setup_context=_save_pair)
+register_batching(_polar_newton_schulz)
+register_batching(_polar_newton_schulz_derivative)
