@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     if resume is not None:
         resume_run(Path(resume), rest)
     elif config_file is not None or (target is not None and _is_file(target)):
-        _replay(Path(config_file or target or ""), rest, command)
+        replay(Path(config_file or target or ""), rest, command)
     elif target is not None:
         _refuse_folder(Path(target))
         _recipe(target, rest, command)
@@ -66,7 +66,8 @@ def _recipe(name: str, rest: Sequence[str], command: Sequence[str]) -> None:
     train_config(default, name, rest, command, prog=f"taut train {name}", description=description(name))
 
 
-def _replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
+def replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
+    """Do again what config.json at `path` says, with the options in `rest` put in its place."""
     from taut import __version__
     from taut.tasks import task
     from taut.training.run_folder import read_manifest
