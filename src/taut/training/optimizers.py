@@ -2,14 +2,18 @@
 saved."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
+from taut import nn as tnn
 from taut.errors import require
-from taut.optim import AggMo
+from taut.optim import AggMo, parameter_groups, set_rates
+
+__all__ = ["OptimizerConfig", "Schedule", "build_optimizer", "learning_rate", "set_rates"]
 
 Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
 
@@ -17,6 +21,9 @@ Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """How the parameters are updated, and how often."""
+
+    absent: ClassVar[Mapping[str, Any]] = {"coefficient_rate": 1.0, "scale_rate": 1.0}
+    """What files from before these options existed were trained with, so that they replay and resume as they were."""
 
     epochs: int = 20
     """Passes over the training split."""
@@ -40,7 +47,14 @@ class OptimizerConfig:
     aggmo_betas: tuple[float, ...] = (0.0, 0.9, 0.99)
     """The momenta that aggmo averages."""
     weight_decay: float = 0.0
-    """Weight decay (decoupled for adamw)."""
+    """Weight decay (decoupled for adamw), of weights and biases; the parameters of activations are not decayed."""
+    coefficient_rate: float = 1 / 40
+    """Learning rate of the coefficients of learned splines, as a factor of --lr; published runs have 1/40."""
+    scale_rate: float = 1 / 4
+    """Learning rate of the scales of learned splines, as a factor of --lr; published runs have 1/4."""
+    tv2: float = 0.0
+    """Weight in the loss of the splines' second-order total variation, the sum of all changes of slope: a larger one
+    leaves fewer knots in use; published runs have 1e-7."""
     ema: float = 0.0
     """Decay of an exponential moving average of the parameters, which is then what is evaluated; 0 is off."""
 
@@ -58,6 +72,10 @@ class OptimizerConfig:
             f"aggmo betas must be one or more numbers in [0, 1), got {self.aggmo_betas}",
         )
         require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
+        for name in ("coefficient_rate", "scale_rate"):
+            value = getattr(self, name)
+            require(0 < value < math.inf, f"{name.replace('_', ' ')} must be a positive number, got {value:g}")
+        require(0 <= self.tv2 < math.inf, f"tv2 must be a number that is not negative, got {self.tv2:g}")
 
 
 def learning_rate(step: int, total: int, config: OptimizerConfig) -> float:
@@ -93,18 +111,29 @@ def _one_cycle(done: float) -> float:
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimizer that `config` names, over all parameters of `model`."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """The optimizer that `config` names, over all parameters of `model`, those with the same rate and decay a group."""
+    groups = parameter_groups(
+        model,
+        lr=config.lr,
+        coefficient_rate=config.coefficient_rate,
+        scale_rate=config.scale_rate,
+        weight_decay=config.weight_decay,
+        undecayed=_of_activations(model),
+    )
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
+        return torch.optim.Adam(groups, config.lr, betas=config.betas)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(groups, config.lr, betas=config.betas)
     if config.optimizer == "aggmo":
-        return AggMo(parameters, config.lr, betas=config.aggmo_betas, weight_decay=config.weight_decay)
+        return AggMo(groups, config.lr, betas=config.aggmo_betas)
     return torch.optim.SGD(
-        parameters,
+        groups,
         config.lr,
         momentum=config.momentum,
-        weight_decay=config.weight_decay,
         nesterov=config.optimizer == "nesterov",
     )
+
+
+def _of_activations(model: nn.Module) -> list[nn.Parameter]:
+    kinds = (*tnn.activations().values(), nn.PReLU)
+    return [parameter for module in model.modules() if isinstance(module, kinds) for parameter in module.parameters()]

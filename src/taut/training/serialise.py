@@ -30,7 +30,8 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(cls: type[ConfigT], content: Any, *, source: str, where: str = "config") -> ConfigT:
-    """The dataclass `cls` that `to_plain` made `content` of. Absent keys take their defaults; unknown ones are refused.
+    """The dataclass `cls` that `to_plain` made `content` of. Absent keys take their defaults, or what the class says in
+    `absent` of files that are older than the key; unknown ones are refused.
 
     Args:
         cls: A dataclass, possibly nested.
@@ -53,7 +54,7 @@ def from_plain(cls: type[ConfigT], content: Any, *, source: str, where: str = "c
         no_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if no_default and name not in values:
             raise UsageError(f"{source}: {where}.{name} is missing")
-    return cls(**values)
+    return cls(**{**getattr(cls, "absent", {}), **values})
 
 
 def _value(hint: Any, item: Any, source: str, where: str) -> Any:

@@ -15,7 +15,8 @@ from taut.training.engine import EngineConfig
 from taut.training.interrupt import Interruption
 from taut.training.learner import Learner
 from taut.training.loop import run
-from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate
+from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate, set_rates
+from taut.training.regularisers import penalty
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
 
@@ -33,7 +34,8 @@ class Job:
     data: str
     """Fingerprint of the training split: a checkpoint continues only on the same data."""
     objective: Callable[[nn.Module, Batch], dict[str, Tensor]]
-    """Metrics of a batch, each the mean over the batch, "loss" being the one that is minimised."""
+    """Metrics of a batch, each the mean over the batch, "loss" being the one that is minimised, with the penalty that
+    the optimizer's config asks for."""
     optimizer: OptimizerConfig
     batch_size: int
     """Global, over all processes."""
@@ -91,10 +93,12 @@ class _Supervised(Learner):
         return self.averages.get("model", self.model)
 
     def update(self, step: int) -> dict[str, Tensor]:
-        for group in self.optimizers["model"].param_groups:
-            group["lr"] = self.rate(step)
+        set_rates(self.optimizers["model"], self.rate(step))
         metrics = self.job.objective(self.network, self._batch(step))
-        self.fabric.backward(metrics["loss"])
+        added = penalty(self.model, self.job.optimizer)
+        self.fabric.backward(metrics["loss"] if added is None else metrics["loss"] + added)
+        if added is not None:
+            metrics["tv2"] = added.detach()
         self.updater.step()
         self.updater.zero_grad(set_to_none=True)
         project_(self.model)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from taut.optim import AggMo, project_
+from taut.optim import AggMo, parameter_groups, project_, set_rates
 from taut.transport.dual import dual_value
 
 Progress = Callable[[int, int, float], object]
@@ -33,7 +33,8 @@ def train_critic(
 
     `steps` updates by `optimizer`, "aggmo" or "adam", at a rate that falls from `lr` to 0 like a cosine. Batches are
     drawn by `generator` (of the CPU) alone: the same seed gives the same critic on the same machine. Layers that are
-    constrained by projection are projected after each step. The critic must be where the samples are, and of their
+    constrained by projection are projected after each step, and learned splines have rates of their own
+    (`taut.optim.parameter_groups`). The critic must be where the samples are, and of their
     dtype.
 
     Errors: ValueError for options that are not positive, another optimizer, and a critic without trainable parameters.
@@ -52,8 +53,7 @@ def train_critic(
     critic.train()
     for step in range(steps):
         rate = lr * min(1.0, (step + 1) / _WARMUP) * (1.0 + math.cos(math.pi * step / steps)) / 2.0
-        for group in updates.param_groups:
-            group["lr"] = rate
+        set_rates(updates, rate)
         value = dual_value(critic, _batch(x, batch_size, generator), _batch(y, batch_size, generator))
         updates.zero_grad()
         (-value).backward()
@@ -66,13 +66,13 @@ def train_critic(
 
 
 def _optimizer(critic: nn.Module, name: str, lr: float) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in critic.parameters() if parameter.requires_grad]
-    if not parameters:
+    groups = parameter_groups(critic, lr=lr)
+    if not groups:
         raise ValueError(f"{type(critic).__name__} has no parameters to train: use it as it is, with steps=0")
     if name == "aggmo":
-        return AggMo(parameters, lr)
+        return AggMo(groups, lr)
     if name == "adam":
-        return torch.optim.Adam(parameters, lr)
+        return torch.optim.Adam(groups, lr)
     raise ValueError(f"optimizer must be 'adam' or 'aggmo', got {name!r}")
 
 

@@ -12,6 +12,7 @@ from taut.reports.classification.run import Run, read_run
 from taut.reports.folder.run_folder import RunFolder
 from taut.reports.page.numbers import standard_error, whole
 from taut.reports.page.page import Page
+from taut.reports.pictures.activation_plot import activations_picture
 from taut.reports.pictures.spectrum_plot import layers_with_spectrum, spectrum_picture
 from taut.reports.pictures.style import Picture
 
@@ -45,6 +46,7 @@ def _pictures(run: Run) -> dict[str, Picture | None]:
         "least": grid_picture("least_certified", evaluation, least) if evaluation and least else None,
         "learning": learning_picture(logged, result.norm if result else None) if logged else None,
         "spectrum": spectrum_picture(layers) if layers_with_spectrum(layers) else None,
+        "activations": activations_picture(run.folder),
     }
 
 

@@ -7,6 +7,7 @@ from taut.reports.gan.learning_plot import learning_picture
 from taut.reports.gan.run import Run, read_run
 from taut.reports.page.numbers import whole
 from taut.reports.page.page import Page
+from taut.reports.pictures.activation_plot import activations_picture
 
 TYPES = {
     "wgan": "Its weights are clipped, which keeps its slope below some number, but the run proves none",
@@ -24,7 +25,10 @@ def gan_page(folder: RunFolder) -> Page:
         folder=folder,
         template="gan/report.html",
         provenance=result.provenance if result else None,
-        pictures={"learning": learning_picture(run.metrics) if run.metrics and not run.metrics.empty else None},
+        pictures={
+            "learning": learning_picture(run.metrics) if run.metrics and not run.metrics.empty else None,
+            "activations": activations_picture(folder),
+        },
         context=_context(run),
         counts={f"parameters of the {name}": whole(count) for name, count in parameters.items()},
     )

@@ -5,6 +5,7 @@ from typing import Any
 from taut.reports.folder.run_folder import RunFolder
 from taut.reports.page.numbers import whole
 from taut.reports.page.page import Page
+from taut.reports.pictures.activation_plot import activations_picture
 from taut.reports.pictures.images import rows_picture
 from taut.reports.pictures.spectrum_plot import layers_with_spectrum, spectrum_picture
 from taut.reports.pictures.style import Picture
@@ -45,6 +46,7 @@ def _pictures(run: Run) -> dict[str, Picture | None]:
         "gradients": gradient_picture(evaluation, beside=_beside(run)) if evaluation else None,
         "samples": _samples(evaluation) if evaluation and result and result.of_pictures else None,
         "spectrum": spectrum_picture(layers) if layers_with_spectrum(layers) else None,
+        "activations": activations_picture(run.folder),
     }
 
 

@@ -13,6 +13,7 @@ from taut import nn as tnn
 from taut.data import Dataset, fingerprint
 from taut.errors import UsageError
 from taut.files import write_json, write_tensors
+from taut.tasks.activations import write_activations
 from taut.tasks.classification import measure, outcome
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_loss, build_model, check_fit, objective, validation
@@ -92,6 +93,7 @@ def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session)
     """Fold, certify, attack, write. result.json comes last but for the report: where it is, the run is finished."""
     folder, seconds = session.folder, {"train": fitted.seconds}
     write_tensors(folder.model, fitted.model.state_dict())
+    write_activations(folder, fitted.model)
     plain = tnn.fold(fitted.model).cpu().eval()
     write_tensors(folder.folded, plain.state_dict())
 

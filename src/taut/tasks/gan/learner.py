@@ -16,7 +16,8 @@ from taut.tasks.gan.config import Config
 from taut.tasks.gan.parts import latents, pictures
 from taut.training.ema import averaged_copy, update_average
 from taut.training.learner import Learner
-from taut.training.optimizers import build_optimizer, learning_rate
+from taut.training.optimizers import build_optimizer, learning_rate, set_rates
+from taut.training.regularisers import penalty
 from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
 from taut.training.seeding import stream_seed
 
@@ -98,13 +99,17 @@ class GanLearner(Learner):
         if gan.gan_type == "wgan-gp":
             seed = stream_seed(self.config.seed, "penalty", step, turn, self.fabric.global_rank)
             between = torch.Generator(self.fabric.device).manual_seed(seed)
-            penalty = losses.gradient_penalty(self.critic, real, fake, generator=between)
-            objective = loss + gan.penalty * penalty
-            metrics["penalty"] = penalty.detach()
+            steepness = losses.gradient_penalty(self.critic, real, fake, generator=between)
+            objective = loss + gan.penalty * steepness
+            metrics["penalty"] = steepness.detach()
+        critic = self.model.get_submodule("critic")
+        added = penalty(critic, self.config.optimizer)
+        if added is not None:
+            objective = objective + added
+            metrics["tv2"] = added.detach()
         self.fabric.backward(objective)
         self.critic_updater.step()
         self.critic_updater.zero_grad(set_to_none=True)
-        critic = self.model.get_submodule("critic")
         if gan.gan_type == "wgan":
             losses.clip_weights_(critic, gan.clip)
         project_(critic)
@@ -135,8 +140,7 @@ class GanLearner(Learner):
         rate, peak = self.rate(step), self.config.optimizer.lr
         rates = {"generator": rate, "critic": rate * self.config.gan.critic_rate(peak) / peak}
         for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = rates[name]
+            set_rates(optimizer, rates[name])
 
     def _latents(self, count: int, step: int, turn: int) -> Tensor:
         parts = (self.config.seed, "latents", step, turn, self.fabric.global_rank)

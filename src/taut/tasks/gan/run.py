@@ -16,6 +16,7 @@ from taut.errors import UsageError
 from taut.files import write_json, write_tensors
 from taut.optim import project_
 from taut.reports.image_files import grid, write_gif, write_png
+from taut.tasks.activations import write_activations
 from taut.tasks.gan.config import Config
 from taut.tasks.gan.learner import GanLearner
 from taut.tasks.gan.measure import check_transport, critic_bound, quality
@@ -106,6 +107,7 @@ def _conclude(config: Config, dataset: Dataset, trained: _Trained, session: Sess
     folder, started = session.folder, time.monotonic()
     write_tensors(folder.path / GENERATOR, trained.generator.state_dict())
     write_tensors(folder.path / CRITIC, trained.critic.state_dict())
+    write_activations(folder, trained.critic)
     _write_pictures(config, dataset, trained.generator, folder)
     figures: dict[str, Any] | None = None
     if config.evaluation.samples:

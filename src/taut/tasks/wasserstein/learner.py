@@ -13,7 +13,8 @@ from taut.optim import project_
 from taut.tasks.wasserstein.config import Config
 from taut.training.ema import averaged_copy, update_average
 from taut.training.learner import Learner
-from taut.training.optimizers import build_optimizer, learning_rate
+from taut.training.optimizers import build_optimizer, learning_rate, set_rates
+from taut.training.regularisers import penalty
 from taut.training.seeding import stream
 from taut.transport.dual import dual_value
 from taut.transport.samples import SampleScale
@@ -57,11 +58,11 @@ class CriticLearner(Learner):
         x, y = self._batch(step)
         metrics: dict[str, Tensor] = {}
         for name, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate(step)
+            set_rates(optimizer, self.rate(step))
             network, updater = self.set_up[name]
             value = dual_value(network, x, y)
-            self.fabric.backward(-value)
+            added = penalty(self.model.get_submodule(name), self.config.optimizer)
+            self.fabric.backward(-value if added is None else added - value)
             updater.step()
             updater.zero_grad(set_to_none=True)
             project_(self.model.get_submodule(name))
@@ -71,6 +72,8 @@ class CriticLearner(Learner):
                 )
             estimate = value.detach() * self._unit
             metrics |= {"loss": -value.detach(), "estimate": estimate} if name == "critic" else {"beside": estimate}
+            if added is not None and name == "critic":
+                metrics["tv2"] = added.detach()
         return metrics
 
     def rate(self, step: int) -> float:

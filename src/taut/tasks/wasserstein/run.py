@@ -13,6 +13,7 @@ from taut import nn as tnn
 from taut.errors import UsageError
 from taut.files import write_json, write_tensors
 from taut.optim import project_
+from taut.tasks.activations import write_activations
 from taut.tasks.critic import build_critic
 from taut.tasks.running import Session, carry_out, finished_result, report
 from taut.tasks.wasserstein import outcome
@@ -119,6 +120,7 @@ def _conclude(config: Config, prepared: _Prepared, trained: _Trained, session: S
     on_training = measured(trained.critics["critic"], training, seed=config.seed)
     train_estimate = float(on_training.p_values.mean() - on_training.q_values.mean())
     write_tensors(folder.model, trained.critics["critic"].state_dict())
+    write_activations(folder, trained.critics["critic"])
     write_tensors(folder.folded, found["critic"].plain.state_dict())
     write_tensors(folder.evaluation, outcome.evaluation_tensors(found, problem))
     figures = outcome.result(
