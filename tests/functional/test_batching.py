@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import taut
 from taut.functional import polar_factor
+from taut.functional.polar import PolarMethod
 
 
 class _Count(TorchDispatchMode):
@@ -18,12 +19,12 @@ class _Count(TorchDispatchMode):
         super().__init__()
         self.calls: dict[str, int] = {}
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN202
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         self.calls[func.name()] = self.calls.get(func.name(), 0) + 1
         return func(*args, **(kwargs or {}))
 
 
-def _gradient(weights: Tensor, grad: Tensor, method: str, *, batched: bool) -> tuple[Tensor, Tensor]:
+def _gradient(weights: Tensor, grad: Tensor, method: PolarMethod, *, batched: bool) -> tuple[Tensor, Tensor]:
     """Factors and gradients, by one call under vmap or matrix by matrix."""
     weights = weights.clone().requires_grad_()
     if batched:
@@ -35,7 +36,7 @@ def _gradient(weights: Tensor, grad: Tensor, method: str, *, batched: bool) -> t
 
 @pytest.mark.parametrize("method", ["eigh", "newton_schulz"])
 @pytest.mark.parametrize("shape", [(10, 10), (10, 1), (3, 10)])
-def test_a_batch_has_the_factors_and_gradients_of_a_loop(method: str, shape: tuple[int, int]) -> None:
+def test_a_batch_has_the_factors_and_gradients_of_a_loop(method: PolarMethod, shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     weights = torch.randn(7, *shape, dtype=torch.float64)
     weights[2] *= 1e-9
@@ -49,7 +50,7 @@ def test_a_batch_has_the_factors_and_gradients_of_a_loop(method: str, shape: tup
 
 
 @pytest.mark.parametrize("method", ["eigh", "newton_schulz"])
-def test_many_gradients_of_one_matrix(method: str) -> None:
+def test_many_gradients_of_one_matrix(method: PolarMethod) -> None:
     """vmap over the backward pass: there the operator of the derivative is batched in one of its inputs alone."""
     torch.manual_seed(0)
     weight = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
@@ -60,7 +61,7 @@ def test_many_gradients_of_one_matrix(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["eigh", "newton_schulz"])
-def test_a_broken_matrix_does_not_touch_the_others(method: str) -> None:
+def test_a_broken_matrix_does_not_touch_the_others(method: PolarMethod) -> None:
     torch.manual_seed(0)
     weights = torch.randn(4, 3, 3)
     weights[1, 0, 0], weights[2, 1, 1] = float("nan"), float("inf")
