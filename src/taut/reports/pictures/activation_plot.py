@@ -34,7 +34,8 @@ def activations_picture(folder: RunFolder) -> Picture | None:
     shown = [found[i] for i in _evenly(len(found), MOST_ROWS)]
 
     def draw(palette: Palette) -> Figure:
-        figure = new_figure(9.6, 0.3 + 1.75 * len(shown))
+        figure = new_figure(9.6, 0.25 + 1.85 * len(shown))
+        figure.set_layout_engine("constrained", h_pad=0.1)
         grid = figure.subplots(len(shown), PANELS + 1, squeeze=False)
         for row, activation in zip(grid, shown, strict=True):
             *panels, last = _panels(activation)

@@ -30,7 +30,7 @@ def wasserstein_page(folder: RunFolder) -> Page:
         folder=folder,
         template="wasserstein/report.html",
         provenance=run.result.provenance if run.result else None,
-        pictures=_pictures(run) | _potentials(run),
+        pictures=_pictures(run) | _potentials(run) | {"activations": activations_picture(folder)},
         context=_context(run),
         counts={} if parameters is None else {"parameters": whole(parameters)},
     )
@@ -46,7 +46,6 @@ def _pictures(run: Run) -> dict[str, Picture | None]:
         "gradients": gradient_picture(evaluation, beside=_beside(run)) if evaluation else None,
         "samples": _samples(evaluation) if evaluation and result and result.of_pictures else None,
         "spectrum": spectrum_picture(layers) if layers_with_spectrum(layers) else None,
-        "activations": activations_picture(run.folder),
     }
 
 
