@@ -31,10 +31,14 @@ def tally(name: str, arithmetic: str, norm: str, count: int, decades: float = 5.
     return found
 
 
+FEW_OR_MANY = pytest.mark.parametrize("often", [1, pytest.param(4, marks=pytest.mark.slow)])
+
+
+@FEW_OR_MANY
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("arithmetic", list(LOWEST))
-def test_linear_classifiers(arithmetic: str, norm: str) -> None:
-    found = tally("linear", arithmetic, norm, 16)
+def test_linear_classifiers(arithmetic: str, norm: str, often: int) -> None:
+    found = tally("linear", arithmetic, norm, 8 * often)
     print(arithmetic, norm, found)
     assert found["broken"] == 0
     assert found["naive broken"] > 0
@@ -42,10 +46,11 @@ def test_linear_classifiers(arithmetic: str, norm: str) -> None:
     assert found["attempts"] > 0 or not found["certified"]
 
 
+@FEW_OR_MANY
 @pytest.mark.parametrize("name", [name for name in BODIES if name != "linear"])
-def test_networks(name: str) -> None:
+def test_networks(name: str, often: int) -> None:
     """Deep, convolutional, residual, badly scaled, trained against the rounding, in float64."""
-    found = {norm: tally(name, "float64", norm, 6, decades=9.0) for norm in ("l2", "linf")}
+    found = {norm: tally(name, "float64", norm, 3 * often, decades=9.0) for norm in ("l2", "linf")}
     print(name, found)
     assert found["l2"]["broken"] == found["linf"]["broken"] == 0
     assert found["l2"]["naive broken"] > 0
