@@ -12,6 +12,7 @@ from taut.reports.folder.run_folder import RunFolder, read_folder
 from taut.reports.gan.page import gan_page
 from taut.reports.page.page import Page
 from taut.reports.page.render import render
+from taut.reports.restoration.page import restoration_page
 from taut.reports.wasserstein.page import wasserstein_page
 from taut.reports.wasserstein_table.page import wasserstein_table_page
 
@@ -20,6 +21,7 @@ PAGES: dict[str, Callable[[RunFolder], Page]] = {
     "wasserstein": wasserstein_page,
     "gan": gan_page,
     "wasserstein-table": wasserstein_table_page,
+    "restoration": restoration_page,
 }
 """By task: what reads the rest of a run folder and draws its pictures."""
 
