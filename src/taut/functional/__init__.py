@@ -7,11 +7,19 @@ from taut.functional.conv_aol import almost_orthogonal_kernel
 from taut.functional.conv_clip import clip_singular_values
 from taut.functional.conv_fourier import cayley_convolution, reflected_convolution
 from taut.functional.conv_norm import conv_norm, shrink_kernel, spectral_normalize_kernel
+from taut.functional.fixed_point import (
+    FixedPoint,
+    attach_gradient,
+    inverse_error_bound,
+    inverse_steps,
+    solve_contraction,
+)
 from taut.functional.frobenius import frobenius_normalize
 from taut.functional.householder_activation import householder_fold, householder_order2
 from taut.functional.l1_ball import project_rows_l1, scale_rows_l1
 from taut.functional.linear_spline import clip_slopes, linear_spline
 from taut.functional.linf_distance import linf_distance, lp_distance
+from taut.functional.log_det import log_abs_det, log_det_estimate, log_det_truncation_bound, roulette_weights
 from taut.functional.manifold import stiefel_retract, stiefel_step
 from taut.functional.n_activation import n_activation
 from taut.functional.orthogonal import bjorck_step, cayley, cholesky_factor, exponential
@@ -28,8 +36,10 @@ from taut.functional.sort_neuron import sort_neuron
 from taut.functional.sorting import full_sort, group_sort, max_min, max_out
 
 __all__ = [
+    "FixedPoint",
     "almost_orthogonal",
     "almost_orthogonal_kernel",
+    "attach_gradient",
     "bjorck_step",
     "block_factors",
     "block_orthogonal",
@@ -53,8 +63,13 @@ __all__ = [
     "householder_fold",
     "householder_order2",
     "householder_product",
+    "inverse_error_bound",
+    "inverse_steps",
     "linear_spline",
     "linf_distance",
+    "log_abs_det",
+    "log_det_estimate",
+    "log_det_truncation_bound",
     "lp_distance",
     "max_min",
     "max_out",
@@ -66,6 +81,7 @@ __all__ = [
     "reflected_convolution",
     "reshaped_nonexpansive",
     "reshaped_orthogonal",
+    "roulette_weights",
     "scale_rows_l1",
     "shrink_kernel",
     "skew_kernel",
@@ -73,6 +89,7 @@ __all__ = [
     "sll_outer_kernel",
     "smooth",
     "smooth_max_min",
+    "solve_contraction",
     "sort_neuron",
     "spectral_normalize",
     "spectral_normalize_kernel",

@@ -1,4 +1,4 @@
-"""Losses of margin-based training and of Wasserstein GANs, as plain functions of tensors."""
+"""Losses of margin-based training, of Wasserstein GANs, and between samples, as plain functions of tensors."""
 
 from taut.losses.margin import (
     cross_entropy_with_hinge,
@@ -7,6 +7,7 @@ from taut.losses.margin import (
     margin_loss,
     temperature_offset_cross_entropy,
 )
+from taut.losses.mmd import mmd
 from taut.losses.wasserstein import clip_weights_, critic_loss, generator_loss, gradient_penalty
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "hkr_loss",
     "kr_loss",
     "margin_loss",
+    "mmd",
     "temperature_offset_cross_entropy",
 ]

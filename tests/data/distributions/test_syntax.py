@@ -134,7 +134,11 @@ def test_data_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "'' is no distribution; known are points, shells, gaussian, mixture, cube, the data sets "),
+        (
+            "",
+            "'' is no distribution; known are points, shells, gaussian, mixture, cube, moons, circles, ring, spirals, "
+            "checkerboard, pinwheel, the data sets ",
+        ),
         ("3", "'3' is no distribution; known are"),
         ("[1]", "'[1]' is no distribution; known are"),
         ("gaussiann([0])", "unknown distribution 'gaussiann' (did you mean 'gaussian'?); known are points"),

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64, Shaped
 from torch import Tensor
 
 
@@ -31,6 +31,10 @@ class Distribution(ABC):
 
         Raises ValueError for a count below 1, and UserError for one that is larger than `size`.
         """
+
+    def log_density(self, x: Shaped[Tensor, "count *shape"]) -> Float64[Tensor, " count"] | None:
+        """Logarithm of the density at each row of `x`, in float64; None where it is not known, or there is none."""
+        del x
 
     def parts(self) -> "tuple[Distribution, Distribution]":
         """What training may see, and what is held out: no sample is in both. A law without end is its own two parts."""

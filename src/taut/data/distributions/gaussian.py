@@ -1,5 +1,6 @@
 """Normal laws."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -63,6 +64,16 @@ class Gaussian(Distribution):
         normal = torch.randn(count, self.mean.numel(), dtype=torch.float64, generator=generator)
         normal = normal * self.factor if self.factor.ndim == 1 else normal @ self.factor.T
         return (self.mean + normal.reshape(count, *self.shape)).float()
+
+    def log_density(self, x: Tensor) -> Float64[Tensor, " count"] | None:
+        """-|A^-1 (x - m)|^2 / 2 - log det A - d/2 log 2 pi, A the factor."""
+        offset = (x.double() - self.mean).flatten(1)
+        if self.factor.ndim == 1:
+            white, log_det = offset / self.factor, self.factor.log().sum()
+        else:
+            white = torch.linalg.solve_triangular(self.factor, offset.T, upper=False).T
+            log_det = self.factor.diagonal().log().sum()
+        return -white.square().sum(dim=1) / 2 - log_det - offset.shape[1] * math.log(2 * math.pi) / 2
 
 
 def _deviations(std: Numbers | None, mean: Tensor) -> Tensor:

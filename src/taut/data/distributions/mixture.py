@@ -75,6 +75,13 @@ class Mixture(Distribution):
                 samples[rows] = component.sample(len(rows), generator)
         return samples
 
+    def log_density(self, x: Tensor) -> Float64[Tensor, " count"] | None:
+        """Of the mixture, where that of every component is known."""
+        drawn = [(weight, part) for weight, part in zip(self.weights, self.components, strict=True) if weight > 0]
+        found = [(weight, part.log_density(x)) for weight, part in drawn]
+        values = [weight.log() + value for weight, value in found if value is not None]
+        return torch.stack(values).logsumexp(dim=0) if len(values) == len(drawn) else None
+
     def parts(self) -> tuple[Distribution, Distribution]:
         seen, held_out = zip(*(component.parts() for component in self.components), strict=True)
         return Mixture(seen, weights=self.weights), Mixture(held_out, weights=self.weights)

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from taut.data.arrays import ARRAY_SUFFIXES
+from taut.data.distributions.checkerboard import Checkerboard
 from taut.data.distributions.cube import UniformCube
+from taut.data.distributions.curves import circles, moons, spirals
 from taut.data.distributions.distribution import Distribution
 from taut.data.distributions.empirical import from_file, named
 from taut.data.distributions.function import imported
 from taut.data.distributions.gaussian import Gaussian
 from taut.data.distributions.mixture import Mixture
 from taut.data.distributions.numbers import shown
+from taut.data.distributions.pinwheel import Pinwheel, ring
 from taut.data.distributions.points import Points
 from taut.data.distributions.shells import Shells
 from taut.errors import UsageError
@@ -27,6 +30,12 @@ LAWS: dict[str, Callable[..., Distribution]] = {
     "gaussian": Gaussian,
     "mixture": Mixture,
     "cube": UniformCube,
+    "moons": moons,
+    "circles": circles,
+    "ring": ring,
+    "spirals": spirals,
+    "checkerboard": Checkerboard,
+    "pinwheel": Pinwheel,
 }
 """The names that are called with numbers in `parse`."""
 
@@ -41,8 +50,10 @@ def parse(text: str, data_root: Path | None = None) -> Distribution:
     """The distribution that `text` names. Nothing in it is evaluated: arguments are numbers, lists and strings alone.
 
     Known are points([[0.0]]), shells([[0, 0]], radius=1), gaussian([0, 0], std=1), cube(low=[0, 0], high=[1, 1]),
-    mixture([gaussian(0), cube(0, 1)], weights=[1, 2]); named data sets, as mnist or mnist(split='test'), read from
-    `data_root`; files of samples, as x.npy or x.npz:NAME; and Python objects, as MODULE:NAME or FILE.py:NAME.
+    mixture([gaussian(0), cube(0, 1)], weights=[1, 2]), and in the plane moons(noise=0.05), circles([1, 2], noise=0.05),
+    ring(8, radius=2, std=0.2), spirals(2), checkerboard(4), pinwheel(5); named data sets, as mnist or
+    mnist(split='test'), read from `data_root`; files of samples, as x.npy or x.npz:NAME; and Python objects, as
+    MODULE:NAME or FILE.py:NAME.
 
     Raises:
         UsageError: Text that cannot be read, unknown names, arguments that are not allowed.

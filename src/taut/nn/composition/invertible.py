@@ -4,7 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
+from taut.functional import FixedPoint, attach_gradient, solve_contraction
 from taut.nn.composition._plain_block import plain_block, refuse_other_shape
 from taut.nn.composition.constrained import refuse_branch
 
@@ -39,12 +41,24 @@ class InvertibleResidual(nn.Module):
         refuse_other_shape(x, y)
         return x + y * self.lipschitz
 
-    @torch.no_grad()
-    def inverse(self, y: Tensor, *, tolerance: float = 1e-5, max_steps: int = 1000) -> Tensor:
+    def residual(self, x: Tensor) -> Tensor:
+        """L g(x): what the block adds."""
+        return self.branch(x) * self.lipschitz
+
+    def inverse(
+        self, y: Tensor, *, tolerance: float = 1e-5, max_steps: int = 1000, contraction: float | None = None
+    ) -> Tensor:
         r"""The x with x + L g(x) = y, within `tolerance` of it for each sample (l2), by x <- y - L g(x).
 
-        The distance is bounded by |x + L g(x) - y| / (1 - L), because the map is expanding by at least 1 - L. The bound
-        is computed in the precision of `y`: rounding adds some eps |y| / (1 - L) to it. No gradient is kept.
+        It is reached in at most the number of steps that `taut.functional.inverse_steps` proves before the iteration;
+        the iteration ends sooner where |x + L g(x) - y| / (1 - c) is small enough, as the map is expanding by at least
+        1 - c. This is computed in the precision of `y`: rounding adds some eps |y| / (1 - c) to it.
+
+        c is `contraction`, or L when that is None. For a proof in floating point give L times the proven constant of
+        the branch, rounded up: it exceeds 1 by some 1e-6.
+
+        Where gradients are enabled, the result has the exact gradient of the inverse, to a relative `tolerance`, from
+        the implicit function theorem; no second one.
 
         Errors: RuntimeError, with the bound that was reached, when `max_steps` are not enough or rounding stands in
         the way: pass float64.
@@ -54,16 +68,34 @@ class InvertibleResidual(nn.Module):
         >>> InvertibleResidual(tnn.Abs(), lipschitz=0.5).inverse(torch.tensor([[3.0, -1.0]])).round(decimals=3)
         tensor([[ 2., -2.]])
         """
-        x, bound = y.clone(), float("inf")
-        for _ in range(max_steps):
-            image = self.branch(x) * self.lipschitz
-            residual = x + image - y
-            bound = float(residual.flatten(1).norm(dim=1).amax()) / (1 - self.lipschitz) if len(y) else 0.0
-            if bound <= tolerance:
-                return x
-            x = y - image
-        raise RuntimeError(
-            f"after {max_steps} steps the inverse is known to {bound:.1e} only, not to the tolerance {tolerance:g}"
+        rate = self.lipschitz if contraction is None else contraction
+        with parametrize.cached():
+            if not torch.is_grad_enabled():
+                return self.inversion(y, tolerance=tolerance, max_steps=max_steps, contraction=rate).x
+            self.residual(y.detach())  # with gradients, so that weights that are kept for all steps have theirs
+            found = self.inversion(y.detach(), tolerance=tolerance, max_steps=max_steps, contraction=rate)
+            return attach_gradient(self.residual, y, found.x, contraction=rate, tolerance=tolerance)
+
+    def inversion(
+        self,
+        y: Tensor,
+        *,
+        tolerance: float = 1e-5,
+        max_steps: int = 1000,
+        contraction: float | None = None,
+        early: bool = True,
+    ) -> FixedPoint:
+        """The inverse without gradients, with its steps, the proven number of steps, and its bound of the error.
+
+        With `early` False all of the proven steps are made. Arguments and errors as those of `inverse`.
+        """
+        return solve_contraction(
+            self.residual,
+            y,
+            contraction=self.lipschitz if contraction is None else contraction,
+            tolerance=tolerance,
+            max_steps=max_steps,
+            early=early,
         )
 
     def extra_repr(self) -> str:
