@@ -1,6 +1,7 @@
 r"""Networks from pictures to pictures of one size: 1-Lipschitz chains of convolutions, and the same unconstrained."""
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import nn
 
@@ -9,6 +10,8 @@ from taut.models._parts import made_activation, named
 from taut.models.critics import critic_activations, critic_convolutions
 
 _KERNEL = 3
+
+Padding = Literal["circular", "zeros"]
 
 
 def conv_denoiser(
@@ -21,7 +24,7 @@ def conv_denoiser(
     group_size: int = 2,
     knots: int = 51,
     spline_range: float = 0.1,
-    padding_mode: str = "circular",
+    padding_mode: Padding = "circular",
 ) -> tnn.Sequential:
     r"""conv(act(conv(...act(conv(x))))): 1-Lipschitz in l2, for pictures of every size.
 
@@ -71,7 +74,7 @@ def conv_denoiser(
 
 
 def plain_denoiser(
-    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: str = "circular"
+    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: Padding = "circular"
 ) -> nn.Sequential:
     r"""conv(relu(conv(...relu(conv(x))))): the same chain with nothing constrained; no Lipschitz guarantee.
 

@@ -10,8 +10,11 @@ from taut import certify
 _SPECTRUM_POINTS = 512
 
 
-def layer_rows(model: nn.Module, norm: str, shape: tuple[int, ...]) -> list[dict[str, Any]]:
-    """One row per layer of the audit, with the singular values of its weight (at most 512 of them, evenly chosen)."""
+def layer_rows(model: nn.Module, norm: str, shape: tuple[int, ...] | None) -> list[dict[str, Any]]:
+    """One row per layer of the audit, with the singular values of its weight (at most 512 of them, evenly chosen).
+
+    Without a shape, the bounds hold for inputs of every size.
+    """
     modules = dict(model.named_modules())
     rows = []
     found = certify.audit(model, norm=norm, input_shape=shape, search_seconds=0.0)

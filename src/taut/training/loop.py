@@ -19,7 +19,7 @@ from taut.training.progress import Reporter, progress
 from taut.training.run_folder import RunFolder
 from taut.training.trainer_state import pack, pack_random_state, unpack
 
-_SHOWN = ("loss", "accuracy", "estimate")
+_SHOWN = ("loss", "accuracy", "estimate", "psnr")
 
 
 def run(

@@ -33,7 +33,7 @@ def load_photographs(channels: int) -> ImageSets:
     for name, files in (("train", _TRAIN), ("photographs", _TEST)):
         # Read as files: the functions of skimage.data download what a version does not bring.
         if missing := [file for file in files if not (folder / file).is_file()]:
-            raise UserError(f"photographs are not complete: scikit-image {skimage.__version__} lacks {missing[0]}")
+            raise UserError(f"photographs are not complete: this version of scikit-image lacks {missing[0]}")
         pixels = [read_picture(folder / file, channels=channels) for file in files]
         cut = [torch.clone(picture[:, :_LARGEST, :_LARGEST]) for picture in pixels]
         sets.append(check_sizes(name, [Path(file).stem for file in files], cut))

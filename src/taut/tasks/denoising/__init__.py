@@ -1,0 +1,15 @@
+"""Denoisers with a proven Lipschitz constant, trained on patches and measured on whole pictures."""
+
+from taut.tasks.denoising.config import Config, DataConfig, EvaluationConfig, ModelConfig
+from taut.tasks.denoising.run import show_finished, train
+from taut.tasks.denoising.saved import load_denoiser
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "EvaluationConfig",
+    "ModelConfig",
+    "load_denoiser",
+    "show_finished",
+    "train",
+]
