@@ -10,6 +10,7 @@ from taut.errors import UsageError, UserError
 COMMANDS = {
     "list": "recipes, layers and activations",
     "train": "train a recipe, or replay or resume a run",
+    "compare": "train a recipe once for each activation, and compare",
     "reproduce": "make a table of the literature anew",
     "evaluate": "accuracy and certified accuracy of a run",
     "attack": "accuracy of a run under attack, next to what is certified",

@@ -24,7 +24,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run `taut report` with `arguments`."""
     options = parse(Options, arguments, prog="taut report")
     from taut.errors import UsageError
-    from taut.reports import write_comparison, write_report
+    from taut.reports import write_report
+    from taut.tasks.comparison import compare_finished
 
     if not options.runs:
         raise UsageError("give one run folder, or several to compare (see taut report --help)")
@@ -33,4 +34,4 @@ def main(arguments: Sequence[str]) -> None:
             raise UsageError("--out is for a comparison; the report of one run is written into its folder")
         print(f"wrote {write_report(options.runs[0])}")
     else:
-        print(f"wrote {write_comparison(list(options.runs), options.out or Path('comparison.html'))}")
+        print(f"wrote {compare_finished(list(options.runs), options.out or Path('comparison.html'))}")

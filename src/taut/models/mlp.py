@@ -6,6 +6,7 @@ from torch import nn
 
 from taut import nn as tnn
 from taut.models._parts import check_shape, dense_layers, named
+from taut.models.critics import critic_activations
 
 
 def mlp(
@@ -31,7 +32,7 @@ def mlp(
         width: Output features of each hidden linear layer.
         depth: Number of hidden layers, each a linear layer and an activation.
         linear: Hidden linear layers, a key of `taut.nn.linears()`.
-        activation: A key of `taut.nn.activations()`.
+        activation: A key of `taut.nn.activations()`, or "relu" to compare with.
         group_size: Of the activations that have one.
         head: Last linear layer, a key of `taut.nn.linears()`.
         lipschitz: K.
@@ -53,7 +54,7 @@ def mlp(
         width=width,
         depth=depth,
         linear=named("linear", linear, tnn.linears()),
-        activation=named("activation", activation, tnn.activations()),
+        activation=named("activation", activation, critic_activations()),
         group_size=group_size,
     )
     return tnn.Sequential(nn.Flatten(), *layers, last(features, classes), lipschitz=lipschitz)

@@ -7,7 +7,9 @@ from typing import Any
 from taut.errors import UserError
 from taut.files import write_bytes
 from taut.reports.classification.page import classification_page
+from taut.reports.comparison.page import comparison_page
 from taut.reports.denoising.page import denoising_page
+from taut.reports.fit_1d.page import fit_1d_page
 from taut.reports.folder.provenance import facts, reproduce_command
 from taut.reports.folder.run_folder import RunFolder, read_folder
 from taut.reports.gan.page import gan_page
@@ -20,9 +22,11 @@ from taut.reports.wasserstein_table.page import wasserstein_table_page
 PAGES: dict[str, Callable[[RunFolder], Page]] = {
     "classification": classification_page,
     "denoising": denoising_page,
+    "fit-1d": fit_1d_page,
     "wasserstein": wasserstein_page,
     "gan": gan_page,
     "wasserstein-table": wasserstein_table_page,
+    "comparison": comparison_page,
     "restoration": restoration_page,
 }
 """By task: what reads the rest of a run folder and draws its pictures."""

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from taut.training.serialise import to_plain
 
 PreparedT = TypeVar("PreparedT")
 TrainedT = TypeVar("TrainedT")
+
+_REHEARSING: ContextVar[bool] = ContextVar("rehearsing", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ def carry_out(
         fabric = launch(config.engine)
         seed_everything(config.seed)
         prepared = together(fabric, lambda: prepare(fabric))
+        if _REHEARSING.get():
+            return
         folder = resume or on_first(
             fabric,
             lambda: create_run(
@@ -77,6 +82,16 @@ def carry_out(
             finish(fabric)
             if fabric.global_rank == 0:
                 conclude(prepared, trained, session)
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Within, `carry_out` makes every check of a run, and stops where it would create its folder."""
+    token = _REHEARSING.set(True)
+    try:
+        yield
+    finally:
+        _REHEARSING.reset(token)
 
 
 def report(folder: RunFolder) -> Path:

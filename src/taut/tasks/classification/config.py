@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from taut import data
+from taut import data, models
 from taut import nn as tnn
 from taut.attacks import AttackLoss, Norm
 from taut.errors import require
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     LinearName = str
 else:
     # The choices are what the rooms below export, so that a new layer or data set is offered without a line here.
-    ActivationName = Literal[tuple(tnn.activations())]
+    ActivationName = Literal[tuple(models.critic_activations())]
     DatasetName = Literal[data.names()]
     LinearName = Literal[tuple(tnn.linears())]
 
@@ -52,7 +52,7 @@ class ModelConfig:
     linear: LinearName = "bjorck"
     """Hidden linear layers."""
     activation: ActivationName = "max-min"
-    """Activation after each hidden layer."""
+    """Activation after each hidden layer; relu is there to compare with."""
     group_size: int = 2
     """Size of the groups of activations that have groups."""
     head: LinearName = "unit-norm"

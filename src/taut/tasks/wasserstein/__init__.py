@@ -2,6 +2,7 @@
 
 from taut.tasks.critic import CriticConfig
 from taut.tasks.wasserstein.config import Config, DistributionsConfig, EvaluationConfig
+from taut.tasks.wasserstein.headline import headline
 from taut.tasks.wasserstein.run import show_finished, train
 from taut.tasks.wasserstein.saved import load_network
 
@@ -10,6 +11,7 @@ __all__ = [
     "CriticConfig",
     "DistributionsConfig",
     "EvaluationConfig",
+    "headline",
     "load_network",
     "show_finished",
     "train",

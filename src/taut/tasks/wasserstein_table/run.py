@@ -22,7 +22,7 @@ from taut.tasks.running import report
 from taut.tasks.wasserstein.problem import read_problem
 from taut.tasks.wasserstein_table.cells import LINEARS, PUBLISHED, Cell, cell_config, cells
 from taut.tasks.wasserstein_table.config import Config
-from taut.tasks.wasserstein_table.workers import run_all
+from taut.tasks.workers import run_all
 from taut.training.engine import launch
 from taut.training.interrupt import Interrupted, interruptible
 from taut.training.optimizers import OptimizerConfig
@@ -97,7 +97,7 @@ def _make(config: Config, folder: RunFolder, *, recipe: str, command: Sequence[s
             reporter.advance(count)
             reporter.line(f"{count} of {len(work)} done")
 
-        run_all(work, jobs=config.jobs, command=command, done=done)
+        run_all(work, recipe="wasserstein", jobs=config.jobs, command=command, done=done)
     seconds["critics"] = time.monotonic() - started
 
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Runs side by side, each in a process of its own; they stop when the table is stopped, and go on when it goes on."""
+"""Runs side by side, each in a process of its own; they stop when the whole is stopped, and go on when it goes on."""
 
 import contextlib
 import multiprocessing
@@ -8,19 +8,20 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from taut.errors import UserError
-from taut.tasks import wasserstein
-from taut.tasks.wasserstein import Config
+from taut.tasks import task
 from taut.training.run_folder import RunFolder
 
 _POLL_SECONDS = 0.1
 
 
 def run_all(
-    work: Sequence[tuple[Config, Path]], *, jobs: int, command: Sequence[str], done: Callable[[int], None]
+    work: Sequence[tuple[Any, Path]], *, recipe: str, jobs: int, command: Sequence[str], done: Callable[[int], None]
 ) -> None:
-    """Carry out each run of `work` that is not finished, `jobs` at a time, one here; `done(n)` after each.
+    """Carry out each run of `work`, a config and its folder, that is not finished, `jobs` at a time, one here;
+    `done(n)` after each. What a run prints is in a file beside its folder.
 
     Raises:
         UserError: A run failed; the sentence names the file that says why.
@@ -30,7 +31,7 @@ def run_all(
     done(finished)
     if jobs == 1:
         for config, path in waiting:
-            _train(config, path, command)
+            _train(config, path, recipe, command)
             finished += 1
             done(finished)
         return
@@ -40,7 +41,7 @@ def run_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 config, path = waiting.pop(0)
-                process = context.Process(target=_run, args=(config, path, list(command)))
+                process = context.Process(target=_run, args=(config, path, recipe, list(command)))
                 process.start()
                 running[process] = path
             time.sleep(_POLL_SECONDS)
@@ -61,10 +62,10 @@ def _log(path: Path) -> Path:
     return path.with_name(f"{path.name}.log")
 
 
-def _run(config: Config, path: Path, command: list[str]) -> None:
+def _run(config: Any, path: Path, recipe: str, command: list[str]) -> None:
     """In a process of its own."""
     try:
-        _train(config, path, command)
+        _train(config, path, recipe, command)
     except UserError as error:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -73,14 +74,14 @@ def _run(config: Config, path: Path, command: list[str]) -> None:
         sys.exit(1)
 
 
-def _train(config: Config, path: Path, command: Sequence[str]) -> None:
+def _train(config: Any, path: Path, recipe: str, command: Sequence[str]) -> None:
     """One run, from its beginning or from its last checkpoint; what it says is written into a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = RunFolder(path) if RunFolder(path).config.is_file() else None
     with _log(path).open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
         try:
             out = None if begun else path
-            wasserstein.train(config, recipe="wasserstein", command=command, out=out, resume=begun)
+            task(config.task).train(config, recipe=recipe, command=command, out=out, resume=begun)
         except UserError as error:
             print(f"taut: {error}")
             raise

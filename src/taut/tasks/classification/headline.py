@@ -1,0 +1,22 @@
+"""The numbers by which classifiers are compared."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from taut.tasks.headline import Headline
+
+
+def headline(figures: Mapping[str, Any]) -> list[Headline]:
+    """Accuracy, certified at the smallest, the middle and the largest radius, under attack at the middle one, and the
+    proven constant."""
+    certified, attacked = figures["certified"], figures["attacked"]
+    radii = sorted(certified, key=float)
+    middle = radii[len(radii) // 2]
+    fractions = {"accuracy": figures["accuracy"]}
+    fractions |= {f"certified at {eps}": certified[eps] for eps in dict.fromkeys([radii[0], middle, radii[-1]])}
+    if middle in attacked:
+        fractions[f"attacked at {middle}"] = attacked[middle]
+    return [
+        *(Headline(name=name, value=value, better="higher", unit="fraction") for name, value in fractions.items()),
+        Headline(name="proven constant", value=figures["lipschitz_bound"], better=None),
+    ]
