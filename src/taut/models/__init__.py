@@ -3,9 +3,11 @@
 from taut.models.critics import conv_critic, critic_activations, critic_convolutions, critic_linears, dense_critic
 from taut.models.denoisers import conv_denoiser, plain_denoiser
 from taut.models.infogan import infogan_discriminator, infogan_generator
+from taut.models.invertible import InvertibleNetwork, proven_contractions
 from taut.models.mlp import mlp
 
 __all__ = [
+    "InvertibleNetwork",
     "conv_critic",
     "conv_denoiser",
     "critic_activations",
@@ -16,4 +18,5 @@ __all__ = [
     "infogan_generator",
     "mlp",
     "plain_denoiser",
+    "proven_contractions",
 ]
