@@ -6,6 +6,7 @@ from typing import Any
 
 from taut.errors import UsageError
 from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
+from taut.recipes.fit_1d import fit_1d
 from taut.recipes.gan import gan, gan_digits
 from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
 from taut.recipes.wasserstein_table import full, small
@@ -14,6 +15,7 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
     "absolute-value": absolute_value,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
+    "fit-1d": fit_1d,
     "gan": gan,
     "gan-digits": gan_digits,
     "high-dim-cone": high_dim_cone,
