@@ -6,31 +6,42 @@ from typing import Any
 
 from taut.errors import UsageError
 from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
+from taut.recipes.denoising import denoise, denoise_full, denoise_photographs
 from taut.recipes.fit_1d import fit_1d
 from taut.recipes.gan import gan, gan_digits
+from taut.recipes.invertible import invertible_1d, invertible_2d
 from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
 from taut.recipes.wasserstein_table import full, small
 
 RECIPES: Mapping[str, Callable[[], Any]] = {
     "absolute-value": absolute_value,
+    "denoise": denoise,
+    "denoise-photographs": denoise_photographs,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
     "fit-1d": fit_1d,
     "gan": gan,
     "gan-digits": gan_digits,
     "high-dim-cone": high_dim_cone,
+    "invertible-1d": invertible_1d,
+    "invertible-2d": invertible_2d,
     "mnist": mnist,
     "mnist-wide-margin": mnist_wide_margin,
     "three-cones": three_cones,
     "wasserstein": wasserstein,
 }
 
+BUDGETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {"denoise": {"small": denoise, "full": denoise_full}}
+"""Recipes of several sizes, the first being the one that the name alone means: what `taut train --budget` chooses."""
+
 TABLES: Mapping[str, Mapping[str, Callable[[], Any]]] = {"wasserstein-table": {"small": small, "full": full}}
 """What `taut reproduce` makes, by budget."""
 
 
-def recipe(name: str) -> Any:
+def recipe(name: str, budget: str | None = None) -> Any:
     """The config of the recipe called `name`. Raises UsageError, with the names that come close, for an unknown one.
+
+    A recipe that has several sizes is taken at `budget`.
 
     Example:
         >>> recipe("mnist").data.dataset
@@ -40,7 +51,15 @@ def recipe(name: str) -> Any:
         close = difflib.get_close_matches(name, RECIPES, n=2)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(RECIPES)}"
         raise UsageError(f"unknown recipe {name!r}; {hint}")
-    return RECIPES[name]()
+    return _of_budget(name, budget)() if budget is not None else RECIPES[name]()
+
+
+def _of_budget(name: str, budget: str) -> Callable[[], Any]:
+    if name not in BUDGETS:
+        raise UsageError(f"the recipe {name} has one size: --budget is for {', '.join(BUDGETS)}")
+    if budget not in BUDGETS[name]:
+        raise UsageError(f"--budget must be one of {', '.join(BUDGETS[name])}, got {budget!r}")
+    return BUDGETS[name][budget]
 
 
 def description(name: str) -> str:

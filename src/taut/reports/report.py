@@ -13,6 +13,7 @@ from taut.reports.fit_1d.page import fit_1d_page
 from taut.reports.folder.provenance import facts, reproduce_command
 from taut.reports.folder.run_folder import RunFolder, read_folder
 from taut.reports.gan.page import gan_page
+from taut.reports.invertible.page import invertible_page
 from taut.reports.page.page import Page
 from taut.reports.page.render import render
 from taut.reports.restoration.page import restoration_page
@@ -25,6 +26,7 @@ PAGES: dict[str, Callable[[RunFolder], Page]] = {
     "fit-1d": fit_1d_page,
     "wasserstein": wasserstein_page,
     "gan": gan_page,
+    "invertible": invertible_page,
     "wasserstein-table": wasserstein_table_page,
     "comparison": comparison_page,
     "restoration": restoration_page,

@@ -5,7 +5,7 @@ from types import ModuleType
 
 from taut.errors import UsageError
 
-NAMES = ("classification", "fit-1d", "gan", "wasserstein", "wasserstein-table")
+NAMES = ("classification", "denoising", "fit-1d", "gan", "invertible", "wasserstein", "wasserstein-table")
 
 
 def task(name: str) -> ModuleType:
