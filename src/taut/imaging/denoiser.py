@@ -1,6 +1,7 @@
 r"""Denoisers whose Lipschitz constant is proven: what the theorems of plug-and-play iterations ask for."""
 
 import math
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,38 @@ from taut.nn import fold
 
 _RANGE = 4.0
 """How far from the noise level that it was made for a denoiser is used, as a factor."""
+
+
+@runtime_checkable
+class ProvenDenoiser(Protocol):
+    """What the theorems of plug-and-play iterations need to know of a map between images: proven l2 constants."""
+
+    name: str
+
+    @property
+    def lipschitz_bound(self) -> float:
+        """Of D: never too small."""
+        ...
+
+    @property
+    def averaged(self) -> float | None:
+        """theta where D is proven theta-averaged."""
+        ...
+
+    @property
+    def reflected_bound(self) -> float:
+        """Of 2 D - I: never too small."""
+        ...
+
+    @property
+    def residual_bound(self) -> float:
+        """Of D - I: never too small."""
+        ...
+
+    def __call__(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+        """D(x) for noise of level sigma."""
+        ...
+
 
 _Stamp = tuple[tuple[int, int, torch.dtype], ...]
 
@@ -100,6 +133,18 @@ class Denoiser(nn.Module):
     def nonexpansive(self) -> bool:
         """Whether D is proven 1-Lipschitz in l2, exactly."""
         return self.lipschitz_bound <= 1.0
+
+    @property
+    def reflected_bound(self) -> float:
+        """Upper bound of the l2 constant of 2 D - I; D is proven firmly nonexpansive where it is at most 1."""
+        twice = 2.0 * self.averaging
+        of_input = add_up(1.0, -twice) if twice <= 1.0 else add_up(twice, -1.0)
+        return add_up(of_input, mul_up(twice, self.network_bound))
+
+    @property
+    def residual_bound(self) -> float:
+        """Upper bound of the l2 constant of D - I, what the denoiser takes away."""
+        return mul_up(self.averaging, add_up(1.0, self.network_bound))
 
     def train(self, mode: bool = True) -> "Denoiser":
         """Stays in evaluation mode: the proof is about that."""

@@ -32,6 +32,8 @@ class TVDenoiser(nn.Module):
 
     lipschitz_bound: float = 1.0
     network_bound: float = 1.0
+    reflected_bound: float = 1.0
+    residual_bound: float = 1.0
     averaged: float | None = 0.5
     nonexpansive: bool = True
     sigma: float | None = None
