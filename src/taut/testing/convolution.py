@@ -91,6 +91,10 @@ class ConvContract(MapContract):
         of_feature = (self._of(name) for name in ("zeros", "circular", "circular stride", "groups", "dilation"))
         return tuple(self._case(options[-1]) for options in of_feature if options)
 
+    def dearest_cases(self) -> tuple[Case, ...]:
+        of_feature = (self._of(name) for name in ("zeros", "circular stride", "groups"))
+        return tuple(self._case(options[-1]) for options in of_feature if options) or self.thorough_cases()[:1]
+
     def first_case(self) -> Case:
         return self._case(_FEATURES["zeros" if "zeros" in self.supports else "circular"][0])
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 _CLIPPED = ("hot sgd", "weight decay")
 
 
-def updated(layer: nn.Module, inputs: Tensor, *, steps: int = 5) -> Iterator[str]:
+def updated(layer: nn.Module, inputs: Tensor, *, steps: int = 3) -> Iterator[str]:
     """Train `layer` in place in one way after another; yields the name of each way when it is done.
 
     SGD, Adam, SGD with a learning rate of 100 on gradients clipped to 1, weight decay, and Adam ascending the gain
