@@ -13,7 +13,7 @@ from taut.errors import UsageError
 
 ConfigT = TypeVar("ConfigT")
 
-_USAGE = """usage: taut train RECIPE [OPTIONS]
+_USAGE = """usage: taut train RECIPE [--budget small|full] [OPTIONS]
        taut train CONFIG.json [OPTIONS]
        taut train --resume RUN [--devices N ...]
 
@@ -21,6 +21,7 @@ Train what a recipe says, measure it on held-out data, and write everything into
 
   RECIPE           a name that `taut list` shows
   CONFIG.json      config.json of an earlier run, to train it again with the same numbers; also --config CONFIG.json
+  --budget BUDGET  of a recipe that has several sizes ({budgets}): small, the default, or full, the published sizes
   --resume RUN     continue an interrupted run from its last checkpoint, to the same weights as without the interruption
 
 recipes:
@@ -59,11 +60,12 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError("give a RECIPE before the options, or --config FILE, or --resume RUN (see taut train --help)")
 
 
-def _recipe(name: str, rest: Sequence[str], command: Sequence[str]) -> None:
+def _recipe(name: str, rest: list[str], command: Sequence[str]) -> None:
     from taut.recipes import description, recipe
 
-    default = recipe(name)
-    train_config(default, name, rest, command, prog=f"taut train {name}", description=description(name))
+    budget = take(rest, "--budget")
+    default, sized = recipe(name, budget), "" if budget is None else f" --budget {budget}"
+    train_config(default, name, rest, command, prog=f"taut train {name}{sized}", description=description(name))
 
 
 def replay(path: Path, rest: Sequence[str], command: Sequence[str]) -> None:
@@ -141,8 +143,8 @@ def _refuse_folder(path: Path) -> None:
 
 
 def _print_usage() -> None:
-    from taut.recipes import RECIPES, description
+    from taut.recipes import BUDGETS, RECIPES, description
 
     width = max(map(len, RECIPES))
     lines = [f"  {name:<{width}}  {description(name)}" for name in RECIPES]
-    print(_USAGE.format(recipes="\n".join(lines)), end="")
+    print(_USAGE.format(recipes="\n".join(lines), budgets=", ".join(BUDGETS)), end="")

@@ -1,7 +1,7 @@
 r"""Networks from pictures to pictures of one size: 1-Lipschitz chains of convolutions, and the same unconstrained."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any
 
 from torch import nn
 
@@ -10,8 +10,6 @@ from taut.models._parts import made_activation, named
 from taut.models.critics import critic_activations, critic_convolutions
 
 _KERNEL = 3
-
-Padding = Literal["circular", "zeros"]
 
 
 def conv_denoiser(
@@ -24,7 +22,7 @@ def conv_denoiser(
     group_size: int = 2,
     knots: int = 51,
     spline_range: float = 0.1,
-    padding_mode: Padding = "circular",
+    padding_mode: str = "circular",
 ) -> tnn.Sequential:
     r"""conv(act(conv(...act(conv(x))))): 1-Lipschitz in l2, for pictures of every size.
 
@@ -74,7 +72,7 @@ def conv_denoiser(
 
 
 def plain_denoiser(
-    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: Padding = "circular"
+    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: str = "circular"
 ) -> nn.Sequential:
     r"""conv(relu(conv(...relu(conv(x))))): the same chain with nothing constrained; no Lipschitz guarantee.
 
@@ -101,9 +99,10 @@ def plain_denoiser(
     """
     _check_sizes(channels, width, depth)
     _check_padding(padding_mode)
+    padding: Any = {"padding": _KERNEL // 2, "padding_mode": padding_mode}
     layers: list[nn.Module] = []
     for features, wider in pairwise([channels, *[width] * (depth - 1), channels]):
-        layers += [nn.Conv2d(features, wider, _KERNEL, padding=_KERNEL // 2, padding_mode=padding_mode), nn.ReLU()]
+        layers += [nn.Conv2d(features, wider, _KERNEL, **padding), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from taut.data.image_file import MOST_PIXELS
 from taut.errors import UserError
 
 SMALLEST = 11
@@ -22,7 +23,7 @@ class ImageSet:
     """What tables call the set."""
     titles: tuple[str, ...]
     """Names of the pictures, in their order."""
-    pixels: tuple[UInt8[Tensor, "channels height width"], ...]
+    pixels: tuple[UInt8[Tensor, "_channels _height _width"], ...]
     """The pictures, 0 to 255."""
 
     def __len__(self) -> int:
@@ -62,12 +63,16 @@ class ImageSets:
         return digest.hexdigest()
 
 
-def check_sizes(name: str, titles: Sequence[str], pixels: Sequence[UInt8[Tensor, "channels height width"]]) -> ImageSet:
-    """The set called `name`. UserError where there is no picture, or one with fewer than 11 pixels on a side."""
+def check_sizes(
+    name: str, titles: Sequence[str], pixels: Sequence[UInt8[Tensor, "_channels _height _width"]]
+) -> ImageSet:
+    """The set called `name`. UserError where there is no picture, or one that is too small or too large."""
     if not pixels:
         raise UserError(f"the pictures of {name} are missing: there is none")
     for title, picture in zip(titles, pixels, strict=True):
         height, width = picture.shape[1:]
         if min(height, width) < SMALLEST:
             raise UserError(f"{title} is {width}x{height}; pictures must have at least {SMALLEST} pixels on each side")
+        if height * width > MOST_PIXELS:
+            raise UserError(f"{title} is {width}x{height}; pictures must have at most {MOST_PIXELS} pixels: cut it")
     return ImageSet(name=name, titles=tuple(titles), pixels=tuple(pixels))

@@ -12,7 +12,6 @@ from taut.reports.folder.run_folder import RunFolder
 from taut.reports.page.numbers import whole
 from taut.reports.page.page import Page
 from taut.reports.pictures.activation_plot import activations_picture
-from taut.reports.pictures.spectrum_plot import layers_with_spectrum, spectrum_picture
 from taut.reports.pictures.style import Picture
 
 
@@ -44,13 +43,11 @@ def denoising_page(folder: RunFolder) -> Page:
 
 
 def _pictures(run: Run, folder: RunFolder) -> dict[str, Picture | None]:
-    layers = run.result.layers if run.result else []
     strips = run.evaluation.strips if run.evaluation else []
     return {
         "strips": strips_picture(strips) if strips else None,
         "learning": learning_picture(run.metrics) if run.metrics and not run.metrics.empty else None,
         "per_picture": scatter_picture(run.evaluation) if run.evaluation else None,
-        "spectrum": spectrum_picture(layers) if layers_with_spectrum(layers) else None,
         "activations": activations_picture(folder),
     }
 

@@ -47,7 +47,8 @@ def result(
         "averaged": denoiser.averaged,
         "unconstrained_bound": None if other is None or math.isinf(other.lipschitz_bound) else other.lipschitz_bound,
         "sets": {name: _of_set(sets.tests[name], methods, tv_weight) for name, methods in found.items()},
-        "layers": layer_rows(denoiser.network, "l2", None),
+        # the singular values of a kernel read as a matrix are not those of its convolution
+        "layers": [{**row, "singular_values": []} for row in layer_rows(denoiser.network, "l2", None)],
         "parameters": sum(parameter.numel() for parameter in denoiser.network.parameters()),
         **provenance(command=command, seed=config.seed, seconds=seconds),
     }

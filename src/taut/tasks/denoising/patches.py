@@ -10,7 +10,7 @@ from torch import Tensor
 class Patches:
     """Every square of one size in every picture with the same chance, in each of its eight positions."""
 
-    def __init__(self, pictures: Sequence[UInt8[Tensor, "channels height width"]], size: int) -> None:
+    def __init__(self, pictures: Sequence[UInt8[Tensor, "_channels _height _width"]], size: int) -> None:
         """ValueError unless every picture has room for a square of `size`."""
         self.pictures, self.size = pictures, size
         rooms = [[side - size + 1 for side in picture.shape[1:]] for picture in pictures]

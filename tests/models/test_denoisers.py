@@ -1,0 +1,59 @@
+"""Networks of denoisers: 1-Lipschitz on pictures of every size, measured by explicit Jacobians."""
+
+import pytest
+import torch
+
+import taut
+from taut import models
+from taut import nn as tnn
+
+ROUNDING = 2**10 * torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize("padding", ["circular", "zeros"])
+@pytest.mark.parametrize("activation", ["max-min", "group-sort", "linear-spline", "max-out"])
+def test_no_jacobian_exceeds_the_proven_constant(padding, activation: str) -> None:
+    torch.manual_seed(0)
+    network = models.conv_denoiser(
+        width=8, depth=3, activation=activation, group_size=4, spline_range=0.5, padding_mode=padding
+    )
+    bound = taut.lipschitz_bound(tnn.fold(network))  # without a shape: for all of them
+    assert 1 <= bound < 1 + ROUNDING
+    network.double()
+    for sides in ((5, 6), (9, 3)):
+        x = torch.rand(1, 1, *sides, dtype=torch.float64)
+        jacobian = torch.autograd.functional.jacobian(network, x).reshape(x.numel(), x.numel())
+        assert torch.linalg.matrix_norm(jacobian, 2) <= bound
+        assert torch.linalg.matrix_norm(jacobian, 2) > 0.3
+
+
+def test_the_unconstrained_net_is_as_large_and_proven_for_every_size() -> None:
+    torch.manual_seed(0)
+    plain, constrained = models.plain_denoiser(3, width=6, depth=4), models.conv_denoiser(3, width=6, depth=4)
+    kernels = [[tuple(m.weight.shape) for m in net if isinstance(m, torch.nn.Conv2d)] for net in (plain, constrained)]
+    assert kernels[0] == kernels[1]
+    assert plain(torch.zeros(2, 3, 5, 9)).shape == (2, 3, 5, 9)
+    with torch.no_grad():
+        for parameter in plain.parameters():
+            parameter *= 4
+    bound = taut.lipschitz_bound(plain)
+    x = torch.rand(1, 3, 6, 6)
+    jacobian = torch.autograd.functional.jacobian(plain, x).reshape(x.numel(), x.numel())
+    assert 1 < torch.linalg.matrix_norm(jacobian, 2) <= bound
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"depth": 1}, "depth at least 2, got width 64 and depth 1"),
+        ({"width": 0}, "width must be at least 1"),
+        ({"convolution": "conv"}, "convolution must be one of"),
+        ({"padding_mode": "reflect"}, "padding_mode must be 'circular' or 'zeros'"),
+        ({"width": 6, "activation": "group-sort", "group_size": 4}, "4"),
+    ],
+)
+def test_what_no_network_has_is_refused(options: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        models.conv_denoiser(**options)
+    with pytest.raises(ValueError, match="channels must be 1"):
+        models.plain_denoiser(2)
