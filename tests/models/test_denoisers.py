@@ -33,6 +33,8 @@ def test_the_unconstrained_net_is_as_large_and_proven_for_every_size() -> None:
     kernels = [[tuple(m.weight.shape) for m in net if isinstance(m, torch.nn.Conv2d)] for net in (plain, constrained)]
     assert kernels[0] == kernels[1]
     assert plain(torch.zeros(2, 3, 5, 9)).shape == (2, 3, 5, 9)
+    picture = torch.rand(2, 3, 5, 9)
+    assert (plain(picture) - picture).abs().max() < 0.1  # it starts near the identity
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter *= 4
@@ -46,7 +48,7 @@ def test_the_unconstrained_net_is_as_large_and_proven_for_every_size() -> None:
     ("options", "sentence"),
     [
         ({"depth": 1}, "depth at least 2, got width 64 and depth 1"),
-        ({"width": 0}, "width must be at least 1"),
+        ({"width": 0}, "width must be at least that of the pictures, 1"),
         ({"convolution": "conv"}, "convolution must be one of"),
         ({"padding_mode": "reflect"}, "padding_mode must be 'circular' or 'zeros'"),
         ({"width": 6, "activation": "group-sort", "group_size": 4}, "4"),

@@ -3,6 +3,7 @@ r"""Networks from pictures to pictures of one size: 1-Lipschitz chains of convol
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import nn
 
 from taut import nn as tnn
@@ -10,6 +11,7 @@ from taut.models._parts import made_activation, named
 from taut.models.critics import critic_activations, critic_convolutions
 
 _KERNEL = 3
+_OTHERS = 0.1
 
 
 def conv_denoiser(
@@ -33,7 +35,7 @@ def conv_denoiser(
 
     Args:
         channels: 1 for grey, 3 for colour.
-        width: Output channels of every convolution but the last.
+        width: Output channels of every convolution but the last, at least `channels`.
         depth: Number of convolutions, at least 2.
         convolution: A key of `taut.models.critic_convolutions()`; all map channels to channels, none strides.
         activation: A key of `taut.models.critic_activations()`.
@@ -77,13 +79,14 @@ def plain_denoiser(
     r"""conv(relu(conv(...relu(conv(x))))): the same chain with nothing constrained; no Lipschitz guarantee.
 
     To compare with: its constant is whatever training makes of it. A chain, so that what it has become can be proven
-    for pictures of every size; in (x + f(x)) / 2 it is residual, the form in which such nets learn best.
+    for pictures of every size. Its first channels start as the identity (on pictures that are not negative), which is
+    to a chain what a skip connection is to a residual net: noise is all that remains to be learned.
 
     Shapes: (batch, channels, h, w) -> the same; both sides at least 1.
 
     Args:
         channels: 1 for grey, 3 for colour.
-        width: Output channels of every convolution but the last.
+        width: Output channels of every convolution but the last, at least `channels`.
         depth: Number of convolutions, at least 2.
         padding_mode: "circular" or "zeros".
 
@@ -103,14 +106,28 @@ def plain_denoiser(
     layers: list[nn.Module] = []
     for features, wider in pairwise([channels, *[width] * (depth - 1), channels]):
         layers += [nn.Conv2d(features, wider, _KERNEL, **padding), nn.ReLU()]
+    _start_as_identity(layers[:-1:2], channels)
     return nn.Sequential(*layers[:-1])
+
+
+@torch.no_grad()
+def _start_as_identity(convolutions: list[nn.Module], channels: int) -> None:
+    """The first channels are passed on as they are; in the end the others add a little to them."""
+    for module in convolutions:
+        weight, bias = module.get_parameter("weight"), module.get_parameter("bias")
+        weight[:channels] *= _OTHERS if module is convolutions[-1] else 0.0
+        weight[range(channels), range(channels), _KERNEL // 2, _KERNEL // 2] = 1.0
+        bias[:channels] = 0.0
 
 
 def _check_sizes(channels: int, width: int, depth: int) -> None:
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
-    if width < 1 or depth < 2:
-        raise ValueError(f"width must be at least 1 and depth at least 2, got width {width} and depth {depth}")
+    if width < channels or depth < 2:
+        raise ValueError(
+            f"width must be at least that of the pictures, {channels}, and depth at least 2, "
+            f"got width {width} and depth {depth}"
+        )
 
 
 def _check_padding(padding_mode: str) -> None:
