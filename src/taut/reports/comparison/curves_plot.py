@@ -13,11 +13,12 @@ _STROKES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)))
 
 
 def curves_picture(runs: dict[str, Metrics]) -> Picture | None:
-    """What was logged of the held-out split, or of the training where nothing was, a panel for each quantity.
+    """What was logged of the held-out split, or of the training where of that there is no more than one point.
 
-    None where no two runs logged the same.
+    A panel for each quantity; None where no two runs logged the same.
     """
-    kind = "valid" if any(metrics.valid for metrics in runs.values()) else "train"
+    watched = any(len(metrics.valid) > 1 for metrics in runs.values())
+    kind = "valid" if watched or not any(metrics.train for metrics in runs.values()) else "train"
     names = _names(runs, kind)
     if not names:
         return None

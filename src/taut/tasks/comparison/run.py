@@ -1,7 +1,6 @@
 """A comparison of activations from its plan to its page: every run in a folder of its own, and none twice."""
 
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,6 @@ def _rehearse(plan: Plan) -> None:
 def _carry_on(plan: Plan, folder: RunFolder, *, command: Sequence[str], jobs: int) -> RunFolder:
     paths = {activation: folder.path / "runs" / activation for activation in plan.activations}
     work = [(plan.config_of(activation), path) for activation, path in paths.items()]
-    started = time.monotonic()
     try:
         with interruptible(), progress("runs", len(work)) as reporter:
 
@@ -99,7 +97,7 @@ def _carry_on(plan: Plan, folder: RunFolder, *, command: Sequence[str], jobs: in
     content = compared(plan.config.task, paths)
     for row in content["runs"]:
         row["folder"] = str(Path(row["folder"]).relative_to(folder.path))
-    seconds = {"compare": time.monotonic() - started}
+    seconds = {"train": sum(row["seconds"] for row in content["runs"])}
     result = {
         **content,
         "recipe": plan.recipe,
