@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_commands_and_their_options_exist(path: Path) -> None:
     from taut.cli.parse import option_names
     from taut.cli.program import COMMANDS
-    from taut.recipes import RECIPES, TABLES, recipe
+    from taut.recipes import BUDGETS, RECIPES, TABLES, recipe
 
     for command, *rest in _commands(path):
         if command.startswith(("--", "COMMAND")):
@@ -62,6 +62,7 @@ def test_commands_and_their_options_exist(path: Path) -> None:
         if command == "train":
             config = type(recipe(rest[0] if rest and rest[0] in RECIPES else "digits"))
             known = {*option_names(config, None, "taut"), "--out", "--resume", "--config", "--help"}
+            known |= {"--budget"} if rest and rest[0] in {*BUDGETS, "RECIPE"} else set()
         elif command == "reproduce":
             assert not rest or rest[0].startswith("-") or rest[0] in {*TABLES, "TABLE"}
             config = type(TABLES["wasserstein-table"]["full"]())

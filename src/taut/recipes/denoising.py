@@ -11,8 +11,8 @@ def denoise() -> Config:
     """Denoiser with a proven constant on BSD, --sigma 5, 15 or 25: half an hour on two cores, or --budget full."""
     return Config(
         data=DataConfig(batch_size=16, patch_size=40),
-        model=ModelConfig(width=32, depth=6, activation="group-sort", group_size=4),
-        optimizer=OptimizerConfig(epochs=120, lr=1e-2, betas=(0.9, 0.99), warmup=0.02),
+        model=ModelConfig(width=32, depth=6, activation="group-sort", group_size=8),
+        optimizer=OptimizerConfig(epochs=120, lr=3e-2, betas=(0.9, 0.99), warmup=0.02),
         engine=EngineConfig(log_every=50),
         evaluation=EvaluationConfig(unconstrained_lr=2e-3),
     )
