@@ -38,7 +38,8 @@ def primal_dual(
     Form "dual": K = A, u is (near) A x - y, and there is no gradient G; nothing is inverted and no gradient step is
     needed (Chambolle and Pock). Form "box": G = A^T (A x - y), K = I, and u keeps the picture in `box` (Condat, Vu).
     D must be firmly nonexpansive. The residual is the root of |dx|^2 - 2 step <K dx, du> + (step / dual_step) |du|^2
-    over the changes of x and u. It converges to a fixed point, if there is one.
+    over the changes of x and u (without the product where steps are so large that this would be no norm). It converges
+    to a fixed point, if there is one.
 
     Args:
         operator: A.
@@ -78,6 +79,7 @@ def primal_dual(
     other = _default_dual(operator, length, form) if dual_step is None else dual_step
     condition = enforce(primal_dual_condition(denoiser, operator, step=length, dual_step=other, form=form), check)
     by_data = form == "dual"
+    coupled = 1.0 if length * other * (operator.norm_bound**2 if by_data else 1.0) < 1.0 else 0.0
 
     def advance(state: State) -> tuple[State, Tensor]:
         x, u = state
@@ -92,7 +94,7 @@ def primal_dual(
     def norm(state: State) -> float:
         dx, du = (part.double() for part in state)
         crossed = float(((operator(dx) if by_data else dx) * du).sum())
-        square = l2((dx,)) ** 2 - 2.0 * length * crossed + length / other * l2((du,)) ** 2
+        square = l2((dx,)) ** 2 - 2.0 * coupled * length * crossed + length / other * l2((du,)) ** 2
         return math.nan if math.isnan(square) else math.sqrt(max(0.0, square))
 
     first = task.start(start)

@@ -29,6 +29,8 @@ def positive_norm_bound(
     for _ in range(iterations):
         image = normal(q)
         best = min(best, float((image / q).amax()))
+        if best == 0.0:
+            return best
         q = image / image.amax() + 2.0**-30  # stays positive where A has no entries
     return sqrt_up(mul_up(best + UNDERFLOW, 1.0 + 4.0 * gamma(terms + 4)))
 
