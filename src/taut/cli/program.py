@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train a recipe, or replay or resume a run",
     "compare": "train a recipe once for each activation, and compare",
     "reproduce": "make a table of the literature anew",
+    "restore": "restore a picture of your own with a proven denoiser",
     "evaluate": "accuracy and certified accuracy of a run",
     "attack": "accuracy of a run under attack, next to what is certified",
     "certify": "write the certificate of a run again",

@@ -5,7 +5,16 @@ from types import ModuleType
 
 from taut.errors import UsageError
 
-NAMES = ("classification", "denoising", "fit-1d", "gan", "invertible", "wasserstein", "wasserstein-table")
+NAMES = (
+    "classification",
+    "denoising",
+    "fit-1d",
+    "gan",
+    "invertible",
+    "restoration",
+    "wasserstein",
+    "wasserstein-table",
+)
 
 
 def task(name: str) -> ModuleType:

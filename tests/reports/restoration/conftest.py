@@ -48,7 +48,6 @@ def synthetic_run(path: Path, *, channels: int = 1, beside: bool = True, measure
             "name": "forward-backward",
             "description": "forward-backward splitting",
             "step_size": 1.25,
-            "tolerance": 1.5e-5,
         },
         "start": None if measured else {"psnr": 22.125, "ssim": 0.5125},
         "denoiser": first,
@@ -75,11 +74,13 @@ def _method(name: str, residual: np.ndarray, *, rises: int, measured: bool) -> d
     proven = rises == 0
     return {
         "name": name,
-        "sigma": 15.0,
+        "strength": "for noise of 5/255",
         "lipschitz_bound": 0.99951172 if proven else 12.625,
         "averaged": 0.5 if proven else None,
+        "inexact": False,
         "check": {
             "holds": proven,
+            "monotone": proven,
             "theorem": "Krasnoselskii-Mann",
             "verdict": "It converges." if proven else "The denoiser is not proven to be averaged.",
         },
@@ -89,6 +90,7 @@ def _method(name: str, residual: np.ndarray, *, rises: int, measured: bool) -> d
             "last": float(residual[-1]),
             "increases": rises,
             "largest_increase": 1.0 if proven else float((residual[1:] / residual[:-1]).max()),
+            "rounding": 1.5e-5,
             "diverged": False,
         },
         "quality": None if measured else {"psnr": 29.875 if proven else 27.25, "ssim": 0.8125 if proven else 0.75},

@@ -21,13 +21,17 @@ class Method:
     """One denoiser in the iteration: what is proven of it, and what was seen."""
 
     name: str
-    sigma: float | None
-    """Noise level that it was used for, in units of 1/255; None where it has none."""
+    strength: str
+    """The noise level that it was used for, or its weight, in words."""
     lipschitz_bound: float | None
     """Proven l2 constant; None where there is none."""
     averaged: float | None
+    inexact: bool
+    """Whether the denoiser is itself an iteration that stops at a tolerance: then the residual may rise in the end."""
     holds: bool
     """Whether the conditions of the theorem hold for it."""
+    promises: bool
+    """Whether the theorem says that the residual never rises."""
     theorem: str
     verdict: str
     """In words: why it converges, or which condition fails."""
@@ -37,6 +41,8 @@ class Method:
     """Of the residual from one iteration to the next, beyond rounding."""
     largest_increase: float
     """As a factor; 1 where there is none."""
+    rounding: float
+    """What a residual may rise by without a rise being counted, at most."""
     diverged: bool
     """Whether the iterates left the numbers that float32 can hold, or all reason."""
     first: float
@@ -68,7 +74,6 @@ class Result:
     algorithm: str
     algorithm_description: str
     step_size: float
-    tolerance: float
     start: Quality | None
     denoiser: Method
     beside: Method | None
@@ -93,7 +98,6 @@ def read_result(path: Path) -> Result:
         algorithm=algorithm.text("name"),
         algorithm_description=algorithm.text("description"),
         step_size=algorithm.number("step_size"),
-        tolerance=algorithm.number("tolerance"),
         start=_read_quality(fields, "start"),
         denoiser=_read_method(fields.inner("denoiser")),
         beside=None if fields.values.get("beside") is None else _read_method(fields.inner("beside")),
@@ -105,15 +109,18 @@ def _read_method(fields: Fields) -> Method:
     check, residual = fields.inner("check"), fields.inner("residual")
     return Method(
         name=fields.text("name"),
-        sigma=fields.optional_number("sigma"),
+        strength=fields.text("strength"),
         lipschitz_bound=fields.optional_number("lipschitz_bound"),
         averaged=fields.optional_number("averaged"),
+        inexact=_flag(fields, "inexact"),
         holds=_flag(check, "holds"),
+        promises=_flag(check, "monotone"),
         theorem=check.text("theorem"),
         verdict=check.text("verdict"),
         steps=residual.count("steps"),
         increases=residual.count("increases"),
         largest_increase=residual.number("largest_increase"),
+        rounding=residual.number("rounding"),
         diverged=_flag(residual, "diverged"),
         first=residual.number("first"),
         last=residual.number("last"),
