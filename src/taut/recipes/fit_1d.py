@@ -8,7 +8,7 @@ from taut.training.optimizers import OptimizerConfig
 def fit_1d() -> Config:
     """Functions of one variable fitted by networks of every activation: about three minutes on two cores."""
     return Config(
-        optimizer=OptimizerConfig(epochs=100, lr=3e-2),
+        optimizer=OptimizerConfig(epochs=60, lr=3e-2),
         engine=EngineConfig(
             log_every=100, threads=1
         ),  # matrices so small that a second thread costs more than it gives

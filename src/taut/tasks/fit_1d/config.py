@@ -90,7 +90,7 @@ class Config:
     """Seed of the initial weights and of the order of the points."""
     target: TargetConfig = field(default_factory=TargetConfig)
     networks: NetworksConfig = field(default_factory=NetworksConfig)
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(epochs=100, lr=3e-2))
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(epochs=60, lr=3e-2))
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:

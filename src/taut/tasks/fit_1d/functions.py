@@ -44,10 +44,10 @@ def target(name: str, *, seed: int = 0) -> Function:
     if name == "f3":
         return lambda x: torch.cos(7 * math.pi * x) / (7 * math.pi)  # its mean is sin(7 pi)/(7 pi)^2 = 0
     if name == "f4":
-        return _piecewise(torch.tensor([-_THRESHOLD, _THRESHOLD]), torch.tensor([1.0, -1.0, 1.0]))
+        return _piecewise(torch.tensor([-_THRESHOLD, _THRESHOLD], dtype=torch.float64), torch.tensor([1.0, -1.0, 1.0]))
     if name == "f4-sawtooth":
         count = round(1 / _THRESHOLD)
-        knots = torch.tensor([(2 * k + 1 - count) * _THRESHOLD for k in range(count)])
+        knots = torch.tensor([(2 * k + 1 - count) * _THRESHOLD for k in range(count)], dtype=torch.float64)
         return _piecewise(knots, _in_turn(count + 1, first=-1.0))
     if name not in names():
         raise ValueError(f"function must be one of {', '.join(names())}, got {name!r}")

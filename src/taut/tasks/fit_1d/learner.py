@@ -16,7 +16,7 @@ from taut.training.learner import Learner
 from taut.training.optimizers import build_optimizer, learning_rate, set_rates
 from taut.training.seeding import stream
 
-_HELD_OUT = 2000
+_HELD_OUT = 500
 """Points of a validation."""
 _LOOKS = 20
 """Validations in each cell, at least, where there are so many epochs."""

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from taut import certify
-from taut import nn as tnn
 from taut.tasks.fit_1d.config import Config
 from taut.tasks.fit_1d.functions import target
 from taut.tasks.fit_1d.kinds import network
@@ -19,12 +18,13 @@ from taut.tasks.fit_1d.stack import Stack
 from taut.tasks.provenance import provenance
 
 _MEASURED = 10_000
-_DRAWN = 1000
+_EVERY = 10
+"""Of the points measured, one in so many is drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fits:
-    """All networks of one cell, folded, in float64."""
+    """All networks of one cell, in float64."""
 
     activation: str
     linear: str
@@ -33,16 +33,14 @@ class Fits:
     bounds: list[float]
     """Proven Lipschitz constant of each, l2."""
     median: nn.Module
-    """The network whose error is the (lower) median, folded."""
-    last_activation: nn.Module
-    """Of the same network, not folded."""
+    """The network whose error is the (lower) median."""
+    values: Tensor
+    """Of that network at the points where errors are measured."""
 
     @property
     def slopes(self) -> tuple[float, float]:
         """Smallest and largest slope of the median network between neighbouring points."""
-        x = even_points(_MEASURED)
-        with torch.no_grad():
-            slopes = self.median(x.unsqueeze(1)).squeeze(1).diff() / x.diff()
+        slopes = self.values.diff() / even_points(_MEASURED).diff()
         return float(slopes.min()), float(slopes.max())
 
     @property
@@ -60,23 +58,28 @@ def median_index(errors: Sequence[float]) -> int:
     return errors.index(statistics.median_low(errors))
 
 
+@torch.no_grad()
 def measured(config: Config, name: str, stack: Stack) -> Fits:
-    """Take the networks out of the batch, fold each, prove its constant and measure its error, in float64."""
+    """Measure the error of all networks of a cell at once, and prove the constant of each, all in float64.
+
+    The constraints are computed in float64 too, from the weights that were trained.
+    """
     activation, linear = name.split("/")
+    stack = copy.deepcopy(stack).double()
     x = even_points(_MEASURED)
     y = target(config.target.function, seed=config.target.function_seed)(x)
-    blank = network(activation, linear, **config.networks.sizes)
-    plain = [tnn.fold(stack.model(k, blank)).double() for k in range(stack.models)]
-    with torch.no_grad():
-        errors = [float((each(x.unsqueeze(1)).squeeze(1) - y).square().mean()) for each in plain]
+    values = stack(x[:, None].expand(stack.models, -1, 1)).squeeze(-1)
+    errors = (values - y).square().mean(1).tolist()
+    blank = network(activation, linear, **config.networks.sizes).double()
+    bounds = [certify.lipschitz_bound(stack.model(k, blank), norm="l2", input_shape=(1,)) for k in range(stack.models)]
     middle = median_index(errors)
     return Fits(
         activation=activation,
         linear=linear,
         errors=errors,
-        bounds=[certify.lipschitz_bound(each, norm="l2", input_shape=(1,)) for each in plain],
-        median=plain[middle],
-        last_activation=list(copy.deepcopy(stack.model(middle, blank)).children())[-2],
+        bounds=bounds,
+        median=stack.model(middle, blank),
+        values=values[middle].clone(),
     )
 
 
@@ -85,7 +88,9 @@ def learned_activations(fits: Mapping[str, Fits]) -> nn.ModuleDict:
     shown: dict[str, Fits] = {}
     for found in fits.values():
         shown.setdefault(found.activation, found)
-    return nn.ModuleDict({f"{each.activation} ({each.linear})": each.last_activation for each in shown.values()})
+    return nn.ModuleDict(
+        {f"{each.activation} ({each.linear})": list(each.median.children())[-2] for each in shown.values()}
+    )
 
 
 def stacked_weights(stacks: Mapping[str, Stack]) -> dict[str, Tensor]:
@@ -95,14 +100,13 @@ def stacked_weights(stacks: Mapping[str, Stack]) -> dict[str, Tensor]:
     }
 
 
-@torch.no_grad()
 def evaluation_tensors(config: Config, fits: Mapping[str, Fits]) -> dict[str, Tensor]:
     """The tensors of evaluation.safetensors: the target, and the curve of each median network."""
-    x = even_points(_DRAWN)
+    x = even_points(_MEASURED)[::_EVERY]
     y = target(config.target.function, seed=config.target.function_seed)(x)
-    tensors = {"grid": x, "target": y}
+    tensors = {"grid": x.contiguous(), "target": y}
     for name, found in fits.items():
-        tensors[f"median/{name}"] = found.median(x.unsqueeze(1)).squeeze(1).contiguous()
+        tensors[f"median/{name}"] = found.values[::_EVERY].contiguous()
     return tensors
 
 

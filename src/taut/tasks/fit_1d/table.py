@@ -1,5 +1,6 @@
 """The final table in the terminal."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ def print_result(
     console.print(error_table(figures))
     bound = max(max(cell["lipschitz_bounds"]) for cell in figures["cells"])
     count = sum(len(cell["lipschitz_bounds"]) for cell in figures["cells"])
+    shown = math.ceil(bound * 1e9) / 1e9  # rounded up: what is printed is a bound too
     console.print(
-        f"proven Lipschitz constant (l2) of all {count} networks: at most {bound:.7g}", highlight=False, soft_wrap=True
+        f"proven Lipschitz constant (l2) of all {count} networks: at most {shown:.10g}", highlight=False, soft_wrap=True
     )
     for path in written:
         console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
