@@ -11,9 +11,9 @@ def invertible_1d() -> Config:
     """Invertible network on 5 Bern(1/2) + N(0, 1), by forward and inverse MMD: a minute or two on two cores."""
     return Config(
         target=TargetConfig(target="mixture([gaussian(0), gaussian(5)])", batch_size=256),
-        network=NetworkConfig(blocks=4, width=32, lipschitz=0.8),
+        network=NetworkConfig(blocks=4, lipschitz=0.8),
         loss=LossConfig(loss="mmd-both"),
-        optimizer=OptimizerConfig(epochs=20, lr=1e-2, ema=0.99),
+        optimizer=OptimizerConfig(epochs=12, lr=1e-2, ema=0.99),
         engine=EngineConfig(log_every=10, threads=1),  # a second thread gains nothing at this width
     )
 
@@ -24,6 +24,7 @@ def invertible_2d() -> Config:
     return replace(
         base,
         target=replace(base.target, target="moons(noise=0.1)"),
-        network=NetworkConfig(blocks=8, width=64, lipschitz=0.8),
+        network=NetworkConfig(),
         loss=LossConfig(loss="likelihood"),
+        optimizer=replace(base.optimizer, epochs=24),
     )

@@ -56,8 +56,8 @@ def draw_curves(evaluation: Evaluation, drawn: Drawn, palette: Palette) -> Figur
 
 def draw_maps(evaluation: Evaluation, drawn: Drawn, palette: Palette) -> Figure:
     """One panel for each density, in the same colours; where none is known, the data stand beside the learned one."""
-    figure = new_figure(9.6, 4.5)
-    panels = figure.subplots(1, 2)
+    figure = new_figure(9.6, 0.8 + 4.0 * tallness(drawn.points))
+    panels = figure.subplots(1, 2, sharey=True)
     learned, beside = panels
     # neither a spike of the learned density nor one of the true density alone decides the colours
     reference = drawn.density if drawn.truth is None else drawn.truth
@@ -73,16 +73,17 @@ def draw_maps(evaluation: Evaluation, drawn: Drawn, palette: Palette) -> Figure:
         beside.set_title("Held-out data (density not known)")
     for axes in panels:
         frame(axes, drawn.points)
-    bar = figure.colorbar(mesh, ax=list(panels), shrink=0.85, aspect=30, ticks=MaxNLocator(5), label="density")
+    bar = figure.colorbar(mesh, ax=list(panels), pad=0.02, aspect=30, ticks=MaxNLocator(5), label="density")
     bar.outline.set_visible(False)  # type: ignore[operator]
     return figure
 
 
 def draw_samples(evaluation: Evaluation, palette: Palette) -> Figure:
     """Two panels with the same axes."""
-    figure = new_figure(9.6, 4.6)
-    panels = figure.subplots(1, 2)
-    both = np.concatenate([evaluation.data, evaluation.samples])
+    # far outliers of the samples do not decide what is shown
+    both = np.concatenate([evaluation.data, np.quantile(evaluation.samples, [0.002, 0.998], axis=0)])
+    figure = new_figure(9.6, 0.8 + 4.4 * tallness(both))
+    panels = figure.subplots(1, 2, sharey=True)
     rows = {"Held-out data": (evaluation.data, palette.ink), "Samples": (evaluation.samples, palette.certified)}
     for axes, (title, (points, color)) in zip(panels, rows.items(), strict=True):
         scatter(axes, points, color)
@@ -105,6 +106,13 @@ def frame(axes: Axes, points: Float[np.ndarray, "*grid 2"], *, margin: float = 0
     axes.set_ylim(low[1] - more[1], high[1] + more[1])
     axes.set_aspect("equal")
     axes.grid(visible=False)
+
+
+def tallness(points: Float[np.ndarray, "*grid 2"]) -> float:
+    """Height of the region over its width, within what a page can show."""
+    flat = points.reshape(-1, 2)
+    width, height = flat.max(axis=0) - flat.min(axis=0)
+    return float(np.clip(height / max(width, 1e-12), 0.4, 1.5))
 
 
 def _ramp(palette: Palette) -> LinearSegmentedColormap:

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from taut.reports.invertible.density_plot import frame, scatter
+from taut.reports.invertible.density_plot import frame, scatter, tallness
 from taut.reports.invertible.evaluation import Drawn, Evaluation
 from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
@@ -18,8 +18,9 @@ def latent_picture(evaluation: Evaluation, drawn: Drawn) -> Picture:
 
 def draw_latents(evaluation: Evaluation, drawn: Drawn, palette: Palette) -> Figure:
     """Two panels."""
-    figure = new_figure(9.6, 4.6)
-    left, right = figure.subplots(1, 2)
+    wide = 1 / tallness(drawn.points)
+    figure = new_figure(9.6, 0.8 + 8.6 / (1 + wide))
+    left, right = figure.subplots(1, 2, width_ratios=(1, wide))
     scatter(left, evaluation.latents, palette.certified)
     turn = np.linspace(0, 2 * np.pi, 200)
     for radius in RADII:

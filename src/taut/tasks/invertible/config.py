@@ -42,18 +42,19 @@ class TargetConfig:
 class NetworkConfig:
     """A chain of blocks x + L g(x), each g 1-Lipschitz (l2), behind a layer that standardises the samples."""
 
-    blocks: int = 6
+    blocks: int = 8
     """Number of blocks."""
-    lipschitz: float = 0.8
+    lipschitz: float = 0.9
     """L of each block, in (0, 1): the nearer to 1, the more a block can do, and the longer its inverse takes."""
-    width: int = 64
+    width: int = 32
     """Features of the hidden layers of each branch g."""
     depth: int = 2
     """Hidden layers of each branch."""
     linear: LinearName = "bjorck"
     """Dense layers."""
-    activation: ActivationName = "max-min"
-    """Activation after each hidden layer."""
+    activation: ActivationName = "smooth-max-min"
+    """Activation after each hidden layer. By likelihood a smooth one is needed: of a piecewise linear network the
+    determinant is constant on pieces, and its gradient does not see where they meet."""
     group_size: int = 2
     """Size of the groups of activations that have groups."""
 

@@ -146,7 +146,7 @@ def _standard_error(values: Tensor) -> float:
     return float(values.std()) / math.sqrt(len(values))
 
 
-def _transport(samples: Tensor, x: Tensor, others: Tensor, most: int) -> dict[str, float] | None:
+def _transport(samples: Tensor, x: Tensor, others: Tensor, most: int) -> dict[str, float | int] | None:
     count = min(len(x), most)
     if count == 0:
         return None
