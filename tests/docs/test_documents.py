@@ -63,6 +63,10 @@ def test_commands_and_their_options_exist(path: Path) -> None:
             config = type(recipe(rest[0] if rest and rest[0] in RECIPES else "digits"))
             known = {*option_names(config, None, "taut"), "--out", "--resume", "--config", "--help"}
             known |= {"--budget"} if rest and rest[0] in {*BUDGETS, "RECIPE"} else set()
+        elif command == "compare":
+            assert not rest or rest[0].startswith("-") or rest[0] in {*RECIPES, "RECIPE"}
+            config = type(recipe(rest[0] if rest and rest[0] in RECIPES else "digits"))
+            known = {*option_names(config, None, "taut"), "--activations", "--jobs", "--out", "--resume", "--help"}
         elif command == "reproduce":
             assert not rest or rest[0].startswith("-") or rest[0] in {*TABLES, "TABLE"}
             config = type(TABLES["wasserstein-table"]["full"]())

@@ -20,6 +20,7 @@ Train a recipe once for each activation, with nothing else changed, and write a 
 
   --activations A B ...   short names that `taut list` shows; relu, abs, lipschitz-prelu, group-sort,
                           householder-activation and linear-spline when absent
+  --budget BUDGET         of a recipe that has several sizes, as for taut train
   --jobs N                so many runs at a time, each in a process of its own
   --resume DIR            continue an interrupted comparison; runs that are finished are not repeated
 
@@ -65,11 +66,11 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError("give a RECIPE before the options, or --resume DIR (see taut compare --help)")
 
 
-def _compare(name: str, rest: Sequence[str], command: Sequence[str]) -> None:
+def _compare(name: str, rest: list[str], command: Sequence[str]) -> None:
     from taut.recipes import description, recipe
     from taut.tasks.comparison import Plan, chosen_activations, compare
 
-    default = recipe(name)
+    default = recipe(name, take(rest, "--budget"))
     chosen_activations(default, name, ())  # a recipe without one is refused whatever its options are
     if any(word.partition("=")[0] == "--activation" for word in rest):
         raise UsageError("a comparison sets --activation itself: give --activations A B ...")
