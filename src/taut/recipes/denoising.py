@@ -36,6 +36,6 @@ def denoise_photographs() -> Config:
         base,
         data=replace(base.data, dataset="photographs", batch_size=8, steps_per_epoch=50),
         model=replace(base.model, width=16, depth=4),
-        optimizer=replace(base.optimizer, epochs=20),
+        optimizer=replace(base.optimizer, epochs=40),
         engine=replace(base.engine, log_every=10),
     )
