@@ -56,7 +56,6 @@ ALGORITHMS: dict[str, Callable[..., Restoration]] = {
 TOP_ROW = Inpainting(SHAPE, torch.eye(9)[:1].T.expand(9, 8))
 """Nothing is measured below it."""
 
-each_operator = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
 each_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 
 
@@ -95,16 +94,19 @@ def warned(algorithm: Callable[..., Restoration], *given: object, **options: obj
         return algorithm(*given, check="warn", **options)
 
 
-@each_operator
+@pytest.mark.parametrize(
+    ("operator", "dtype"),
+    [*((operator, torch.float32) for operator in OPERATORS.values()), (OPERATORS["blur"], torch.float64)],
+    ids=[*OPERATORS, "blur in float64"],
+)
 @each_algorithm
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_residual_falls_monotonically(
     algorithm: Callable[..., Restoration], operator: LinearOperator, dtype: torch.dtype, denoiser: Denoiser
 ) -> None:
     _, y = measured(operator, dtype)
     used = copy.deepcopy(denoiser).to(dtype)
     start = 3.0 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(2))
-    found = algorithm(operator, y, used, start=start, iterations=25, tolerance=0.0)
+    found = algorithm(operator, y, used, start=start, iterations=12, tolerance=0.0)
     assert found.condition.converges
     assert found.condition.monotone
     assert found.course.monotone
@@ -112,7 +114,7 @@ def test_the_residual_falls_monotonically(
     assert found.image.dtype == dtype
 
 
-@each_operator
+@pytest.mark.parametrize("operator", [OPERATORS["super-resolution"], OPERATORS["tomography"]])
 def test_all_iterations_have_the_same_fixed_point(operator: LinearOperator, denoiser: Denoiser) -> None:
     """x = D(x - step A^T (A x - y)), whatever the iteration is; the step is given and not the default."""
     _, y = measured(operator, torch.float64)
@@ -120,9 +122,9 @@ def test_all_iterations_have_the_same_fixed_point(operator: LinearOperator, deno
     step = 0.7 / operator.norm_bound**2
     for name, algorithm in ALGORITHMS.items():
         if name != "primal-dual, box":
-            x = algorithm(operator, y, used, step=step, iterations=400, tolerance=1e-10).image
+            x = algorithm(operator, y, used, step=step, iterations=80, tolerance=1e-8).image
             moved = used(x - step * operator.adjoint(operator(x) - y)) - x
-            assert moved.norm() < 1e-7 * x.norm(), name
+            assert moved.norm() < 1e-5 * x.norm(), name
 
 
 def test_the_box_holds_the_picture_and_is_no_other_constraint() -> None:

@@ -27,8 +27,8 @@ OPERATORS = {
     "mask": Inpainting(SHAPE, random_pixels(3, 4, share=0.5)),
     "tomography": Tomography(SHAPE, 3),
 }
-each_operator = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
-STEPS = (0.1, 0.5, 1.0, 1.9, 2.0, 2.1, 10.0)
+each_operator = pytest.mark.parametrize("operator", [OPERATORS["convex"], OPERATORS["mask"], OPERATORS["tomography"]])
+STEPS = (0.5, 1.9, 2.0, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def worst() -> list[Linear]:
     """(1 - a) I + a N for N = +-L I and L times rotations; and I + eps R, of which nothing else is known."""
     generator = torch.Generator().manual_seed(0)
     one = torch.eye(SIZE, dtype=torch.float64)
-    bases = (one, -one, rotation(generator), rotation(generator))
+    bases = (-one, one, rotation(generator))
     found = [
         Linear(
             matrix=(1 - a) * one + a * bound * base,
@@ -65,7 +65,7 @@ def worst() -> list[Linear]:
         )
         for base in bases
         for a in (0.25, 0.5, 0.75, 1.0)
-        for bound in (0.5, 1.0, 1.2)
+        for bound in (1.0, 1.2)
     ]
     return found + [
         Linear(
@@ -76,7 +76,7 @@ def worst() -> list[Linear]:
             residual_bound=eps,
         )
         for base in bases
-        for eps in (0.05, 0.2, 0.6)
+        for eps in (0.05, 0.2)
     ]
 
 
