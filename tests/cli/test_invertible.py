@@ -54,24 +54,31 @@ def test_a_run_leaves_a_density_and_a_proven_inverse(taut, tmp_path: Path) -> No
     assert json.loads(taut("audit", out, "--json", "--no-search").out)["bound"] == found["lipschitz_bound"]
 
 
-@pytest.mark.parametrize("loss", ["mmd-forward", "mmd-inverse", "likelihood"])
+@pytest.mark.parametrize("loss", ["mmd-forward", "mmd-inverse"])
 def test_every_loss_falls(taut, tmp_path: Path, loss: str) -> None:
     out = tmp_path / "run"
-    options = ["--target", "gaussian([4.0], std=3)", "--loss", loss, "--epochs", "6", "--samples", "400"]
+    options = [
+        "--target",
+        "gaussian([4.0], std=3)",
+        "--loss",
+        loss,
+        "--epochs",
+        "6",
+        "--samples",
+        "400",
+        "--blocks",
+        "1",
+    ]
     assert taut("train", "invertible-1d", *TINY, *options, "--out", out).code == 0
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     valid = [line for line in lines if line["kind"] == "valid"]
     assert valid[-1]["loss"] < valid[0]["loss"]
-    assert ("nll" in lines[0], "forward" in lines[0], "inverse" in lines[0]) == (
-        loss == "likelihood",
-        loss in ("mmd-forward", "mmd-both"),
-        loss in ("mmd-inverse", "mmd-both"),
-    )
+    assert {"nll", "forward", "inverse"} & lines[0].keys() == {loss.removeprefix("mmd-")}
 
 
 def test_a_determinant_that_is_estimated_trains_in_more_dimensions(taut, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    target = ["--target", "gaussian([0.0] * 10, std=2)", "--loss", "likelihood", "--terms", "3", "--epochs", "1"]
+    target = ["--target", "gaussian([0.0] * 10, std=2)", "--loss", "likelihood", "--terms", "3", "--blocks", "1"]
     assert taut("train", "invertible-2d", *TINY, *target, "--out", out).code == 0
     found = result(out)
     tensors = safetensors.torch.load_file(out / "evaluation.safetensors")
@@ -79,7 +86,6 @@ def test_a_determinant_that_is_estimated_trains_in_more_dimensions(taut, tmp_pat
     assert found["features"] == 10
     likelihood = found["log_likelihood"]
     assert likelihood["gap"] == pytest.approx(likelihood["truth"] - likelihood["value"])
-    assert taut("train", out / "config.json", "--log-det", "series", "--epochs", "1", "--out", out / "more").code == 0
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(taut, tmp_path: Path, monkeypatch) -> None:
@@ -93,7 +99,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(taut, tmp_path: Path, mon
             signal.raise_signal(signal.SIGINT)
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    options = [*TINY, "--loss", "mmd-both", "--ema", "0.9"]
+    options = [*TINY, "--loss", "mmd-both", "--ema", "0.9", "--blocks", "1"]
     assert taut("train", "invertible-1d", *options, "--out", whole).code == 0
     with monkeypatch.context() as patch:
         patch.setattr(learner, "project_", interrupting)

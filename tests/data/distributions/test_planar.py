@@ -35,7 +35,7 @@ def known_density(law: Distribution, x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("text", LAWS)
 def test_samples_fall_into_each_cell_as_often_as_the_density_says(text: str) -> None:
-    law, cells, inner = parse(text), 12, 10
+    law, cells, inner = parse(text), 12, 6
     samples = law.sample(COUNT, seeded(1))
     assert torch.equal(samples, law.sample(COUNT, seeded(1)))
     edges = torch.linspace(-SIDE, SIDE, cells * inner + 1, dtype=torch.float64)
@@ -45,7 +45,7 @@ def test_samples_fall_into_each_cell_as_often_as_the_density_says(text: str) -> 
     assert float(masses.sum()) == pytest.approx(1.0, abs=0.01)
     counts, _ = torch.histogramdd(samples.double(), bins=[cells, cells], range=[-SIDE, SIDE, -SIDE, SIDE])
     error = (masses * (1 - masses) / COUNT).sqrt()
-    assert bool(((counts / COUNT - masses).abs() <= 5 * error + 2e-3).all())  # 2e-3: of the midpoint rule
+    assert bool(((counts / COUNT - masses).abs() <= 5 * error + 3e-3).all())  # 3e-3: of the midpoint rule
 
 
 def test_the_density_near_a_circle_is_that_of_rice() -> None:

@@ -12,6 +12,8 @@ from safetensors.numpy import load_file, save_file
 from report_page import Page
 from taut.errors import UserError
 from taut.reports import write_report
+from taut.reports.invertible.density_plot import draw_curves
+from taut.reports.invertible.evaluation import read_evaluation
 from taut.reports.pictures import style
 
 Make = Callable[..., Path]
@@ -22,15 +24,21 @@ def change(run: Path, name: str, **values: Any) -> None:
     (run / "result.json").write_text(json.dumps(result | {name: {**result[name], **values}}))
 
 
-@pytest.mark.parametrize("features", [1, 2])
-def test_the_page_is_drawn_in_full_and_stands_alone(
-    tmp_path: Path, make_run: Make, monkeypatch: pytest.MonkeyPatch, features: int
+def test_the_page_of_a_plane_is_drawn_in_full_and_stands_alone(
+    tmp_path: Path, make_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(style, "PIXELS_PER_INCH", 32)
-    run = make_run(tmp_path / "run", features=features)
+    run = make_run(tmp_path / "run")
     assert Page(write_report(run)).asks_for_nothing
-    plane = {"samples", "latents"} if features == 2 else set()
-    assert {path.stem for path in (run / "plots").iterdir()} == {"density", "inverse", "learning", *plane}
+    assert {path.stem for path in (run / "plots").iterdir()} == {"density", "samples", "latents", "inverse", "learning"}
+
+
+def test_a_line_is_drawn(tmp_path: Path, make_run: Make) -> None:
+    evaluation = read_evaluation(make_run(tmp_path / "run", features=1) / "evaluation.safetensors")
+    assert evaluation.drawn is not None
+    curves, image = draw_curves(evaluation, evaluation.drawn, style.LIGHT).axes
+    assert [line.get_label() for line in curves.lines] == ["learned density", "true density"]
+    assert np.allclose(image.lines[0].get_ydata(), np.linspace(-3, 3, 101))
 
 
 @pytest.mark.usefixtures("sketched")
