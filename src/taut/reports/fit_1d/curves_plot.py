@@ -28,12 +28,13 @@ def draw_curves(result: Result, curves: Curves, palette: Palette) -> Figure:
     height = 1.25 * max(float(np.abs(curves.target).max()), 1e-9)
     for axes, activation in zip(grid.flat, result.activations, strict=False):
         axes.plot(curves.grid, curves.target, color=palette.train, linewidth=3.2, alpha=0.75, label="target")
-        for linear in reversed(result.linears):
+        for linear in reversed(result.linears):  # the first kind on top
             values = curves.median.get(f"{activation}/{linear}")
             if values is not None:
                 axes.plot(curves.grid, values, color=colors[linear], linewidth=1.15, label=LINEAR[linear])
         axes.set_title(activation, fontsize=9, pad=4)
         axes.set_xlim(-1, 1)
+        axes.set_xticks((-1, 0, 1))
         axes.set_ylim(-height, height)
     unused = list(grid.flat)[len(result.activations) :]
     for axes in unused:
