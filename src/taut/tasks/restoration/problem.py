@@ -3,15 +3,26 @@
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from taut.data.image_file import MOST_PIXELS, UserImage, read_image
 from taut.errors import UserError
-from taut.imaging.operators import Blur, FourierMask, Identity, Inpainting, LinearOperator, SuperResolution
+from taut.imaging.operators import (
+    Blur,
+    FourierMask,
+    Identity,
+    Inpainting,
+    LinearOperator,
+    SuperResolution,
+    gaussian_kernel,
+)
 from taut.tasks.restoration.config import Config, OperatorConfig
 from taut.tasks.restoration.operators import build_operator
 from taut.training.seeding import stream
 
+_REACHED = 0.05
+"""Share of a Gaussian on known pixels from which on their mean is worth something."""
 LEAST_SIDE = 16
 """Pixels: structural similarity has a window of eleven, and what is smaller is no picture."""
 
@@ -106,8 +117,13 @@ def _problem(
     truth: Tensor | None,
     sigma_noise: float | None,
 ) -> Problem:
-    same = isinstance(operator, Identity | Inpainting | Blur)
-    start = measurement if same else back_projection(operator, measurement)
+    if isinstance(operator, Inpainting):
+        start, shown = filled(measurement, operator.mask.float()), measurement
+    elif isinstance(operator, Identity | Blur):
+        start, shown = measurement, measurement
+    else:
+        start = back_projection(operator, measurement)
+        shown = measurement if isinstance(operator, SuperResolution) else start
     return Problem(
         image=image,
         truth=truth,
@@ -115,8 +131,27 @@ def _problem(
         measurement=measurement,
         sigma_noise=sigma_noise,
         start=start,
-        shown=measurement if isinstance(operator, SuperResolution) else start,
+        shown=shown,
     )
+
+
+def filled(
+    measurement: Float[Tensor, "channels height width"], mask: Float[Tensor, "channels height width"]
+) -> Float[Tensor, "channels height width"]:
+    """Lost pixels as Gaussian means of the known ones around them, the narrowest Gaussian that reaches any; the mean
+    of all known pixels where none does.
+
+    >>> filled(torch.tensor([[[0.0, 0.5, 0.5]]]), torch.tensor([[[0.0, 1.0, 1.0]]]))
+    tensor([[[0.5000, 0.5000, 0.5000]]])
+    """
+    shape = (mask.shape[0], mask.shape[1], mask.shape[2])
+    picture = mask * measurement + (1 - mask) * (measurement.sum() / mask.sum())
+    for std in (16.0, 4.0, 1.0):
+        blur = Blur(shape, gaussian_kernel(std))
+        reached = blur(mask)
+        means = blur(mask * measurement) / reached.clamp(min=_REACHED)
+        picture = torch.where((mask == 0) & (reached > _REACHED), means, picture)
+    return picture
 
 
 def back_projection(operator: LinearOperator, measurement: Tensor) -> Tensor:
