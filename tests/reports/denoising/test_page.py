@@ -15,13 +15,14 @@ from taut.reports import write_report
 from taut.reports.denoising.evaluation import read_evaluation
 from taut.reports.denoising.learning_plot import draw_learning
 from taut.reports.denoising.scatter_plot import scatter_picture
-from taut.reports.denoising.strip_plot import busiest, spread
+from taut.reports.denoising.strip_plot import busiest, spread, strips_picture
 from taut.reports.folder.metrics import read_metrics
 from taut.reports.pictures.style import LIGHT
 
 Make = Callable[..., Path]
 
 
+@pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize("beside", [True, False])
 def test_every_number_is_on_the_page_that_stands_alone(tmp_path: Path, make_run: Make, beside: bool) -> None:
     run = make_run(tmp_path / "run", beside=beside)
@@ -69,6 +70,7 @@ def test_curves_show_the_log_and_points_the_gains(tmp_path: Path, make_run: Make
     assert np.allclose(lines["unconstrained net, training patches"], -10 * np.log10(losses))
     found = read_evaluation(run / "evaluation.safetensors")
     assert scatter_picture(found) is not None
+    assert strips_picture(found.strips).light.startswith(b"\x89PNG")
     assert [(strip.test_set, strip.index) for strip in spread(found.strips)] == [
         ("bsd68", 0),
         ("set12", 0),
