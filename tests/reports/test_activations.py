@@ -67,7 +67,8 @@ def test_every_kind_is_drawn_and_none_is_no_picture(tmp_path: Path) -> None:
         {"knots": np.zeros((1, 2))},
         {"000/LinearSpline/1/knots": np.zeros((1, 2)), "000/LinearSpline/1/values": np.zeros((1, 2))},
         {"000/HouseholderActivation/1/angles": np.zeros((2, 3))},
-        {f"000/PReLU/1/{part}": np.full((1, 2), np.nan) for part in ("knots", "values", "slopes")},
+        {"000/PReLU/1/slopes": np.array([[np.nan, 1.0]])}
+        | {f"000/PReLU/1/{part}": np.zeros((1, 1)) for part in ("knots", "values")},
     ],
 )
 def test_damage_is_named(tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
