@@ -12,7 +12,7 @@ _MARGIN = 0.15
 _CHUNK = 2000
 _CIRCLES = (0.5, 1.0, 1.5, 2.0, 2.5)
 _RAYS = 12
-_ON_LINE = 241
+_ON_LINE = 961
 _TOLERANCE = 1e-4
 
 
