@@ -61,7 +61,7 @@ class DenoiserConfig:
     """Folder of a denoising run, or tv for the proximal operator of total variation."""
     denoiser_sigma: float | None = None
     """Strength of trained denoisers: the noise level, in units of 1/255, that they are used for, a quarter to four
-    times that of their training. When absent what suits the noise of the measurement and the step."""
+    times that of their training, which it is when absent."""
     tv_weight: float | None = None
     """Strength of tv: its weight, higher is smoother. When absent what suits the noise of the measurement and the
     step."""

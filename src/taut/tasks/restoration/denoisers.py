@@ -1,6 +1,5 @@
 """The denoisers that the options of a restoration name, and how strong they are used."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from taut.tasks.restoration.config import DenoiserConfig
 USUAL_NOISE = 2.0
 """Noise of a measurement, in units of 1/255, where nothing is said of it."""
 _DENOISED_NOISE = 15.0
-_RANGE = 4.0
-"""Denoisers are used from a quarter to four times the noise level that they were made for."""
 _PER_VARIANCE = 15.0
 """Weight of total variation over the variance of the noise that it suits: about the best for photographs."""
 
@@ -63,22 +60,17 @@ def usual_noise(chosen: Chosen, operator: str) -> float:
 def at_strength(chosen: Chosen, config: DenoiserConfig, *, noise: float, step: float) -> Chosen:
     """The denoiser for the noise level, or weight of total variation, that was asked for.
 
-    Where none was, it is noise sqrt(step), `noise` that of the measurement: a denoiser for noise s is near the proximal
-    operator of s^2 phi, with phi what pictures are thought to be, and then a fixed point minimises
-    |A x - y|^2 / (2 noise^2) + phi. It is kept in the range of the denoiser.
+    A trained one is otherwise used as it was trained: by its constants any scale is as safe, but networks are not good
+    at grey levels that they have never seen. Total variation suits noise sqrt(step), `noise` that of the measurement:
+    then a fixed point minimises |A x - y|^2 / (2 noise^2) plus a multiple of it that is about right for photographs.
     """
-    level = noise * math.sqrt(step)
     if isinstance(chosen.denoiser, TVDenoiser):
-        weight = config.tv_weight or max(_PER_VARIANCE * level**2, 1e-6)
+        weight = config.tv_weight or max(_PER_VARIANCE * noise**2 * step, 1e-6)
         tv = tv_denoiser(weight=weight)
         tv.name = chosen.name
         return replace(chosen, denoiser=tv)
-    made_for = chosen.denoiser.sigma
-    if made_for is None:
-        return chosen
-    if config.denoiser_sigma is not None:
-        return replace(chosen, sigma=config.denoiser_sigma / 255)
-    return replace(chosen, sigma=min(max(level, made_for / _RANGE), _RANGE * made_for))
+    made_for, asked = chosen.denoiser.sigma, config.denoiser_sigma
+    return replace(chosen, sigma=made_for if made_for is None or asked is None else asked / 255)
 
 
 def _read(name: str) -> Chosen:
