@@ -28,7 +28,7 @@ def draw_strip(pictures: dict[str, Levels], titles: dict[str, str], palette: Pal
     size = max((levels.shape[:2] for levels in pictures.values()), key=lambda shape: shape[0] * shape[1])
     detail = min(size) >= _WORTH * _DETAIL
     across = _WIDTH / len(pictures)
-    figure = new_figure(_WIDTH, across * (size[0] / size[1] + detail) * 0.96 + 0.55)
+    figure = new_figure(_WIDTH, across * (size[0] / size[1] + detail) + 0.75)
     rows = figure.subplots(1 + detail, len(pictures), squeeze=False, height_ratios=[size[0] / size[1], 1][: 1 + detail])
     top, left = detail_place(pictures["restored" if "original" not in pictures else "original"])
     for column, (name, levels) in enumerate(pictures.items()):
