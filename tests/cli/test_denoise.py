@@ -10,18 +10,8 @@ import torch
 from PIL import Image
 
 TINY = ["--width", "4", "--depth", "2", "--epochs", "2", "--steps-per-epoch", "6", "--batch-size", "4"]
-TINY += [
-    "--patch-size",
-    "12",
-    "--log-every",
-    "3",
-    "--accelerator",
-    "cpu",
-    "--dataset",
-    "image-sets",
-    "--group-size",
-    "2",
-]
+TINY += ["--patch-size", "12", "--log-every", "3", "--accelerator", "cpu", "--dataset", "image-sets"]
+TINY += ["--group-size", "2"]
 
 
 @pytest.fixture(name="pictures", scope="module")
@@ -52,6 +42,7 @@ def test_what_is_read_back_is_what_was_measured_and_proven(taut, pictures, tmp_p
     from taut.data.images import load_images
     from taut.imaging.metrics import psnr
     from taut.tasks.denoising import load_denoiser
+    from taut.tasks.headline import headlines
     from taut.training.seeding import stream
 
     out = tmp_path / "run"
@@ -75,6 +66,10 @@ def test_what_is_read_back_is_what_was_measured_and_proven(taut, pictures, tmp_p
         bound = figures["unconstrained_bound" if unconstrained else "lipschitz_bound"]
         assert denoiser.lipschitz_bound == bound
         assert denoiser.sigma == 25 / 255
+    names = {number["name"]: number["value"] for number in headlines("denoising", figures)}
+    found = figures["sets"]["test"]
+    assert names["test PSNR"] == found["denoiser"]["psnr"]
+    assert names["test above TV"] == found["denoiser"]["psnr"] - found["tv"]["psnr"]
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert {"psnr", "unconstrained_psnr"} <= set(lines[-1])
 

@@ -1,6 +1,7 @@
 """Denoisers with a proven Lipschitz constant, trained on patches and measured on whole pictures."""
 
 from taut.tasks.denoising.config import Config, DataConfig, EvaluationConfig, ModelConfig
+from taut.tasks.denoising.headline import headline
 from taut.tasks.denoising.run import show_finished, train
 from taut.tasks.denoising.saved import load_denoiser
 
@@ -9,6 +10,7 @@ __all__ = [
     "DataConfig",
     "EvaluationConfig",
     "ModelConfig",
+    "headline",
     "load_denoiser",
     "show_finished",
     "train",
