@@ -31,7 +31,7 @@ def load_network(
         activation: Of the cell; the one whose cell has the smallest median error when absent.
         linear: Of the cell; likewise.
         model: Number of the network, or the one with the median or the smallest error of its cell.
-        fold: Whether it is plain torch in float64, with the error and the proven constant of result.json up to rounding;
+        fold: Whether it is plain torch in float64, with error and proven constant of result.json up to rounding;
             otherwise its constrained layers are kept, in the floating-point type of training.
 
     Raises:
