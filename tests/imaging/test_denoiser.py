@@ -140,6 +140,20 @@ def test_weights_that_change_are_proven_anew() -> None:
     assert before <= 1.0
     half = Denoiser(nonexpansive(network()), channels=1, sigma=None)
     assert half.half().network_bound != before
+    edited = Denoiser(nonexpansive(network()), channels=1, sigma=None)
+    for parameter in edited.network.parameters():
+        parameter.data.mul_(2.0)  # leaves no trace in the version of the parameter
+    assert edited.network_bound > 3.9
+
+
+@pytest.mark.parametrize("averaging", [0.5, 1.0])
+def test_autocast_is_ignored(averaging: float) -> None:
+    """Rounded weights would have another constant than the one that is proven."""
+    denoiser = Denoiser(nonexpansive(network()), channels=1, sigma=None, averaging=averaging)
+    x = torch.rand(1, 6, 6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = denoiser(x)
+    assert torch.equal(inside, denoiser(x))
 
 
 @pytest.mark.parametrize(

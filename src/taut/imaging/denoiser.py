@@ -1,6 +1,7 @@
 r"""Denoisers whose Lipschitz constant is proven: what the theorems of plug-and-play iterations ask for."""
 
 import math
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from taut.certify import lipschitz_bound
 from taut.certify.rounding import add_up, mul_up
+from taut.functional._precision import full_precision
 from taut.nn import fold
 
 _RANGE = 4.0
@@ -46,16 +48,13 @@ class ProvenDenoiser(Protocol):
         ...
 
 
-_Stamp = tuple[tuple[int, int, torch.dtype], ...]
-
-
 class Denoiser(nn.Module):
     r"""D(x) = (1 - averaging) x + averaging N(x) with the proven l2 constant of D, for images of every size.
 
     The network N is folded and frozen: it stays in evaluation mode and no parameter asks for a gradient, though
     gradients flow to the image. Where N is proven nonexpansive and averaging < 1, D is averaged, with theta =
     averaging. Of an unconstrained network the constants say how far it is from that; they are infinite where no bound
-    can be proven. Constants hold in real arithmetic, with the weights as they are stored.
+    can be proven. Constants hold in real arithmetic, with the weights as they are stored; autocast is ignored.
 
     Called as deepinv calls its denoisers, D(x, sigma): another noise level s than that of the training, s0, is reached
     as (s / s0) D(x s0 / s), which has the same constant and is averaged just as well. A picture of another number of
@@ -107,15 +106,15 @@ class Denoiser(nn.Module):
         self.channels, self.sigma, self.averaging, self.name = channels, sigma, float(averaging), name
         self.eval()
         self._bound = network_constant(self.network)
-        self._proven_for = self._stamp()
+        self._proven_for = self._numbers()
         self._least_side = _least_side(self.network)
 
     @property
     def network_bound(self) -> float:
         """Upper bound of the l2 constant of N: never too small, infinite where none can be proven."""
-        stamp = self._stamp()
-        if stamp != self._proven_for:  # converted, loaded, edited: the old proof is about other numbers
-            self._bound, self._proven_for = network_constant(self.network), stamp
+        numbers = list(_tensors(self.network))
+        if not _same(numbers, self._proven_for):  # converted, loaded, edited: the old proof is about other numbers
+            self._bound, self._proven_for = network_constant(self.network), self._numbers()
         return self._bound
 
     @property
@@ -165,7 +164,8 @@ class Denoiser(nn.Module):
         else:
             factor = self._factor(sigma, images)
         inside = images.to(self._dtype(images)) / factor
-        out = self.network(inside)
+        with full_precision(images.device):  # the proof is about the weights as they are stored
+            out = self.network(inside)
         if out.shape != inside.shape:
             raise ValueError(
                 f"a denoiser returns images of the shape that it is given, "
@@ -207,10 +207,19 @@ class Denoiser(nn.Module):
                 f"got {images.shape[2]} x {images.shape[3]}"
             )
 
-    def _stamp(self) -> _Stamp:
-        """Changes with every tensor of the network that is replaced or edited in place."""
-        tensors = [*self.network.parameters(), *self.network.buffers()]
-        return tuple((t.data_ptr(), 0 if t.is_inference() else t._version, t.dtype) for t in tensors)
+    def _numbers(self) -> list[Tensor]:
+        """A copy of the network's: edits through `.data` leave no other trace."""
+        return [tensor.detach().clone() for tensor in _tensors(self.network)]
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    yield from network.parameters()
+    yield from network.buffers()
+
+
+def _same(a: list[Tensor], b: list[Tensor]) -> bool:
+    """Whether dtypes, devices and all numbers are the same; NaN is not."""
+    return [(t.dtype, t.device) for t in a] == [(t.dtype, t.device) for t in b] and all(map(torch.equal, a, b))
 
 
 def as_batch(x: Tensor) -> Tensor:
