@@ -226,6 +226,20 @@ def test_course_start_truth_and_callback(denoiser: Denoiser) -> None:
     assert torch.equal(found.image, seen[-1].image)
 
 
+def test_rounding_is_that_of_the_coarsest_numbers(denoiser: Denoiser) -> None:
+    """A network in float32 moves a float64 picture by rounding for ever."""
+    blur = OPERATORS["blur"]
+    course = forward_backward(blur, measured(blur, torch.float64)[1], denoiser, iterations=400, tolerance=0.0).course
+    assert course.residual[-1] < course.rounding[-1]
+    assert course.monotone
+
+
+def test_a_step_for_which_the_inverse_is_not_found_is_refused(denoiser: Denoiser) -> None:
+    scan = OPERATORS["tomography"]
+    with pytest.raises(ValueError, match=r"float32 do not solve for a step of 1e\+06"):
+        douglas_rachford(scan, measured(scan)[1], denoiser, step=1e6)
+
+
 def test_a_batch_is_restored_as_its_images_are(denoiser: Denoiser) -> None:
     operator = OPERATORS["MRI"]
     y = torch.stack([measured(operator)[1], 0.5 * measured(operator)[1]])

@@ -97,6 +97,14 @@ def test_inverse_of_identity_plus_normal(name: str, dtype: torch.dtype) -> None:
     assert solution.error_bound <= rounding
 
 
+@pytest.mark.parametrize("size", [1e20, 1e-25])
+def test_conjugate_gradients_take_numbers_whose_squares_leave_the_range(size: float) -> None:
+    blur = Blur((1, 5, 6), uniform_kernel(3), padding="zeros")
+    v = torch.rand(1, 5, 6)
+    expected = size * blur.solve(v, step=2.0).image.double()
+    assert torch.allclose(blur.solve(size * v, step=2.0).image.double(), expected, rtol=1e-5, atol=0.0)
+
+
 def test_smallest_singular_values_of_invertible_operators_are_proven() -> None:
     for operator in (Blur((1, 7, 9), SIGNED), Identity((1, 2, 2)), FourierMask((1, 3, 4), torch.ones(3, 4))):
         assert operator.smallest_bound >= (1 - 1e-9) * float(torch.linalg.svdvals(dense(operator))[-1]) > 0.0

@@ -79,5 +79,6 @@ def admm(
         tolerance=tolerance,
         truth=truth,
         on_step=on_step,
+        precision=task.precision,
     )
     return Restoration(image=image, course=course, condition=condition)

@@ -23,7 +23,8 @@ class Step:
     residual: float
     """|T(z) - z| over all images, in the norm of the theorem."""
     rounding: float
-    """64 eps |z| in that norm: a residual that grows by less has not grown, as far as this precision can say."""
+    """64 eps |z| in that norm, eps of the coarsest numbers in use: a residual that grows by less has not grown, as far
+    as this precision can say."""
     data_fit: float
     """|A x - y| in l2 over all images."""
     change: float
@@ -88,6 +89,7 @@ def iterate(
     tolerance: float,
     truth: Tensor | None,
     on_step: Callable[[Step], None] | None,
+    precision: torch.dtype,
 ) -> tuple[Tensor, Course]:
     """z <- T(z) until |T(z) - z| <= tolerance |z|, the residual is no number, or the iterations are over."""
     if iterations < 1 or not tolerance >= 0.0:
@@ -100,7 +102,7 @@ def iterate(
         step = Step(
             iteration=iteration,
             residual=norm(tuple(a - b for a, b in zip(following, state, strict=True))),
-            rounding=ROUNDING * torch.finfo(restored.dtype).eps * size,
+            rounding=ROUNDING * torch.finfo(precision).eps * size,
             data_fit=data_fit(restored),
             change=l2((restored - image,)) / max(l2((image,)), torch.finfo(torch.float64).tiny),
             psnr=None if truth is None else _psnr(restored, truth),

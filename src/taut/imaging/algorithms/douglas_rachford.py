@@ -78,5 +78,6 @@ def douglas_rachford(
         tolerance=tolerance,
         truth=truth,
         on_step=on_step,
+        precision=task.precision,
     )
     return Restoration(image=image, course=course, condition=condition)

@@ -85,5 +85,6 @@ def forward_backward(
         tolerance=tolerance,
         truth=truth,
         on_step=on_step,
+        precision=task.precision,
     )
     return Restoration(image=image, course=course, condition=condition)

@@ -107,6 +107,7 @@ def primal_dual(
         tolerance=tolerance,
         truth=truth,
         on_step=on_step,
+        precision=task.precision,
     )
     return Restoration(image=image, course=course, condition=condition)
 

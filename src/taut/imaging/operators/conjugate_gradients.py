@@ -40,6 +40,9 @@ def conjugate_gradients(
     >>> conjugate_gradients(lambda x: 3.0 * x, v, step=1.0).image[0, 0, 0]
     tensor([0.2500, 0.2500])
     """
+    # a power of two, exactly: squares of very large or small numbers would leave the range of float32
+    size = torch.exp2(torch.frexp(v.abs().amax(dim=(1, 2, 3), keepdim=True)).exponent.to(v.dtype) - 1.0)
+    v = v / size
     x = torch.zeros_like(v)
     residual = v.clone()
     direction = residual.clone()
@@ -59,9 +62,9 @@ def conjugate_gradients(
         direction = residual + torch.where(moves, following / torch.where(moves, square, 1.0), 0.0) * direction
         square = following
     exact = x.double()
-    left = v.double() - exact - step * normal(exact)
+    left = (v.double() - exact - step * normal(exact)) * size.double()
     error = float(torch.linalg.vector_norm(left)) * (1.0 + gamma(left.numel() + 2))
-    return Solution(image=x, error_bound=error, exact=False)
+    return Solution(image=x * size, error_bound=error, exact=False)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
