@@ -11,7 +11,6 @@ from taut.imaging.conditions import default_step
 from taut.imaging.denoiser import ProvenDenoiser
 from taut.imaging.operators import LinearOperator
 
-
 _SOLVED = 1e-2
 """Share of the picture to which a proximal operator must be known at least."""
 
