@@ -82,7 +82,7 @@ def test_list_shows_recipes_layers_and_activations(taut) -> None:
         (["trian"], "unknown command 'trian'; did you mean train?"),
         (["--frobnicate"], "unknown option '--frobnicate'; known are"),
         (["train", "digit"], "unknown recipe 'digit'; did you mean digits?"),
-        (["train", "xyz"], "unknown recipe 'xyz'; known are absolute-value, digits"),
+        (["train", "xyz"], "unknown recipe 'xyz'; known are absolute-value, denoise, .*digits, .*wasserstein"),
         (["train", "--lr", "1"], "give a RECIPE before the options"),
         (["train", "digits", "--resume", "x"], "give one of RECIPE, --config FILE and --resume RUN"),
         (["train", "--resume"], "--resume needs a value"),

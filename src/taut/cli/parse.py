@@ -41,6 +41,8 @@ def parse(cls: Any, arguments: Sequence[str], *, prog: str, default: Any = None,
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
+        if found := re.search(r"Unrecognized options:\s+(\S+)", re.sub(r"[│─]", " ", said.getvalue())):
+            raise UsageError(_unknown_option(found[1], cls, given.get("default"), prog)) from None
         raise UsageError(f"{_sentence(said.getvalue())} (see {prog} --help)") from None
     if unknown:
         raise UsageError(_unknown_option(unknown[0], cls, given.get("default"), prog))
@@ -51,15 +53,37 @@ def _sentence(box: str) -> str:
     """What is written in a box drawn by tyro, on one line: title and message, without the frame and the pointer to
     --help."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in box.splitlines()]
+    title, *message = _first_part(lines) or ["wrong usage"]
+    if missing := _missing_options(message):
+        return f"missing {', '.join(missing)}"
+    text = " ".join(line.strip() for line in message)
+    if found := re.match(r"Error parsing (\S+): no type matching (?:\{None\}\|)?(.+) could be .* from \[(.*?)\]", text):
+        option, kinds, words = found.groups()
+        given = " ".join(re.findall(r"[^', ]+", words))
+        return f"{option} takes {kinds.strip('{}')}, got {given}"
+    return f"{title.strip().lower()}: {text}" if text else title.strip()
+
+
+def _first_part(lines: Sequence[str]) -> list[str]:
+    """Title and message, indented as they are, up to the rule behind them; without Unicode there are rules alone."""
     texts: list[str] = []
     for line in lines:
-        text = line.strip("│╭╮╰╯─ \t")
-        if line.strip().startswith("│") and re.fullmatch(r"[│─\s]+", line):
-            break
-        if text:
+        text = re.sub(r"^[│╭╰]?─? ?|[─╮╯│\s]*$", "", line)
+        if re.fullmatch(r"[│\s]*(─|-){4,}[│\s]*", line):
+            if len(texts) > 1:
+                break
+        elif text.strip():
             texts.append(text)
-    title, *message = texts or ["wrong usage"]
-    return f"{title.lower()}: {' '.join(message)}" if message else title
+    return texts
+
+
+def _missing_options(message: Sequence[str]) -> list[str]:
+    """Names of the options that a message lists as missing."""
+    if not message or not message[0].strip().startswith("Missing from"):
+        return []
+    found = [re.match(r"( *)(--[a-z0-9-]+)", line) for line in message]
+    shallowest = min((len(match[1]) for match in found if match), default=0)
+    return [match[2] for match in found if match and len(match[1]) == shallowest]
 
 
 def _unknown_option(token: str, cls: Any, default: Any, prog: str) -> str:

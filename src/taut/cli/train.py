@@ -112,7 +112,7 @@ def resume_run(path: Path, rest: Sequence[str]) -> None:
     which = task(manifest.task)
     old = from_plain(which.Config, manifest.config, source=str(folder.config))
     new = parse(which.Config, rest, prog=f"taut train --resume {path}", default=old)
-    if replace(new, engine=old.engine) != old:
+    if (replace(new, engine=old.engine) if hasattr(old, "engine") else new) != old:
         raise UsageError("--resume continues a run as it was begun: only devices, precision and checkpoints may change")
     if not which.show_finished(folder):
         which.train(new, recipe=manifest.recipe, command=manifest.command, resume=folder)

@@ -95,7 +95,9 @@ def check_out(out: Path | None) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; give the name of a new or empty folder")
     if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"--out {out} is not empty; give the name of a new or empty folder, or --resume {out}")
+        unfinished = (out / "config.json").is_file() and not (out / "result.json").is_file()
+        hint = f", or --resume {out}" if unfinished else ""
+        raise UsageError(f"--out {out} is not empty; give the name of a new or empty folder{hint}")
 
 
 def create_run(
