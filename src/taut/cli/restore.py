@@ -25,6 +25,8 @@ def main(arguments: Sequence[str]) -> None:
         _replay(Path(target), rest, command)
         return
     given = [] if target is None else ["--image", target]
+    if given and any(word.partition("=")[0] == "--image" for word in rest):
+        raise UsageError(f"give the picture once: {target} or --image")
     options = parse(Options, [*given, *rest], prog="taut restore", description=_DESCRIPTION)
     train(options.config, recipe="restore", command=command, out=options.out)
 

@@ -1,6 +1,6 @@
 """Everything that can be chosen about the restoration of a picture; field docstrings are the help."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,6 +11,12 @@ AlgorithmName = Literal["forward-backward", "admm", "douglas-rachford", "primal-
 
 MEASURABLE = ("denoise", "inpaint", "blur", "super-resolution")
 """Operators whose measurement is a picture, so that it can be given as one."""
+
+_BELONGS: dict[str, OperatorName] = {
+    "keep": "inpaint", "mask": "inpaint", "kernel": "blur", "kernel_width": "blur", "kernel_angle": "blur",
+    "factor": "super-resolution", "acceleration": "mri", "angles": "tomography",
+}  # fmt: skip
+"""Options of one operator alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +36,8 @@ class OperatorConfig:
     kernel: str = "gaussian"
     """Of blur: gaussian, uniform, motion, or a file with the kernel (.npy, .npz, .safetensors, or a small picture),
     which is divided by its sum. Blurs go around the edges."""
-    kernel_width: float = 1.6
-    """Of blur: standard deviation of gaussian, side of uniform, length of motion, in pixels."""
+    kernel_width: float | None = None
+    """Of blur, in pixels: standard deviation of gaussian (absent 1.6), side of uniform (5), length of motion (9)."""
     kernel_angle: float = 0.0
     """Of blur: direction of motion in degrees from the horizontal, counted upwards."""
     factor: int = 2
@@ -45,12 +51,19 @@ class OperatorConfig:
         noise = self.sigma_noise
         require(noise is None or 0 <= noise <= 255, f"sigma-noise must be in [0, 255], got {noise}")
         require(0 < self.keep <= 1, f"keep must be in (0, 1], got {self.keep:g}")
-        require(0 < self.kernel_width <= 100, f"kernel-width must be in (0, 100], got {self.kernel_width:g}")
+        width = self.kernel_width
+        require(width is None or 0 < width <= 100, f"kernel-width must be in (0, 100], got {width}")
         require(-360 <= self.kernel_angle <= 360, f"kernel-angle must be in [-360, 360], got {self.kernel_angle:g}")
         require(2 <= self.factor <= 16, f"factor must be from 2 to 16, got {self.factor}")
         require(1 <= self.acceleration <= 32, f"acceleration must be in [1, 32], got {self.acceleration:g}")
         require(1 <= self.angles <= 1000, f"angles must be from 1 to 1000, got {self.angles}")
-        require(self.mask is None or self.operator == "inpaint", "--mask goes with --operator inpaint")
+        for field_ in fields(self):
+            name, mine = field_.name, _BELONGS.get(field_.name)
+            fits = mine is None or self.operator == mine or getattr(self, name) == field_.default
+            require(fits, f"--{name.replace('_', '-')} goes with --operator {mine}, got --operator {self.operator}")
+        require(
+            self.mask is None or self.keep == 0.5, "give one of --mask and --keep: each says which pixels are known"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +87,9 @@ class DenoiserConfig:
         require(sigma is None or 0 < sigma <= 255, f"denoiser-sigma must be in (0, 255], got {sigma}")
         weight = self.tv_weight
         require(weight is None or 0 < weight <= 100, f"tv-weight must be in (0, 100], got {weight}")
+        used = {"tv" if name == "tv" else "a run" for name in (self.denoiser, self.beside) if name != "none"}
+        require(weight is None or "tv" in used, f"--tv-weight is the strength of tv, got --denoiser {self.denoiser}")
+        require(sigma is None or "a run" in used, "--denoiser-sigma is for trained denoisers: tv has a --tv-weight")
         require(
             not (self.beside == "unconstrained" and self.denoiser == "tv"),
             "--beside unconstrained is the net that a run trained beside its denoiser, and --denoiser tv is no run",

@@ -39,7 +39,7 @@ def read_denoisers(config: DenoiserConfig) -> tuple[Chosen, Chosen | None]:
         UsageError: Something that is no denoiser, two that are the same.
         UserError: A run that is not finished, or damaged, or without an unconstrained net.
     """
-    if config.beside == config.denoiser:
+    if Path(config.beside).resolve() == Path(config.denoiser).resolve():
         raise UsageError(f"--beside must be another denoiser than --denoiser, got {config.beside!r} for both")
     first = _read(config.denoiser)
     if config.beside == "none":
@@ -70,6 +70,11 @@ def at_strength(chosen: Chosen, config: DenoiserConfig, *, noise: float, step: f
         tv.name = chosen.name
         return replace(chosen, denoiser=tv)
     made_for, asked = chosen.denoiser.sigma, config.denoiser_sigma
+    if made_for is not None and asked is not None and not made_for / 4 <= asked / 255 <= made_for * 4:
+        raise UsageError(
+            f"{chosen.name} was trained for noise of {255 * made_for:.4g}/255: --denoiser-sigma must be from a quarter "
+            f"to four times that, {255 * made_for / 4:.4g} to {255 * made_for * 4:.4g}, got {asked:g}"
+        )
     return replace(chosen, sigma=made_for if made_for is None or asked is None else asked / 255)
 
 

@@ -26,6 +26,9 @@ from taut.imaging.operators import (
 from taut.tasks.restoration.config import Config, OperatorConfig
 from taut.training.seeding import stream_seed
 
+_WIDTHS = {"gaussian": 1.6, "uniform": 5.0, "motion": 9.0}
+"""Widths of the kernels that have a name, in pixels, where none is asked for."""
+
 
 def build_operator(config: Config, shape: tuple[int, int, int]) -> LinearOperator:
     """The operator on pictures of the shape (channels, height, width).
@@ -70,7 +73,7 @@ def blur_kernel(config: OperatorConfig) -> Float[Tensor, "rows columns"]:
         UsageError: An unknown name.
         UserError: A file that cannot be read, or does not hold a kernel.
     """
-    width = config.kernel_width
+    width = _WIDTHS.get(config.kernel, 0.0) if config.kernel_width is None else config.kernel_width
     if config.kernel == "gaussian":
         return gaussian_kernel(width)
     if config.kernel == "uniform":
@@ -80,6 +83,8 @@ def blur_kernel(config: OperatorConfig) -> Float[Tensor, "rows columns"]:
     if config.kernel == "motion":
         return motion_kernel(width, angle=config.kernel_angle)
     path = Path(config.kernel)
+    if config.kernel_width is not None and path.exists():
+        raise UsageError(f"--kernel-width is for gaussian, uniform and motion: {path} has its own")
     if not path.exists():
         raise UsageError(f"--kernel must be gaussian, uniform, motion or a file, got {config.kernel!r}")
     taps = read_array(path).double() if path.suffix in ARRAY_SUFFIXES else read_image(path).pixels.double()
@@ -93,7 +98,7 @@ def blur_kernel(config: OperatorConfig) -> Float[Tensor, "rows columns"]:
 
 
 def _name(config: OperatorConfig) -> str:
-    known = config.kernel in ("gaussian", "uniform", "motion")
+    known = config.kernel in _WIDTHS
     return f"{config.kernel} blur" if known else f"blur by {Path(config.kernel).name}"
 
 

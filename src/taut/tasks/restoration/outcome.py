@@ -87,7 +87,8 @@ def check_figures(condition: Condition) -> dict[str, Any]:
         verdict = f"Not proven here: {condition.reason}."
     elif condition.factor is not None:
         verdict = (
-            f"So it converges; the distance to the fixed point shrinks by {condition.factor:.6g} or less each time."
+            "So it converges, and each iteration multiplies the distance to the fixed point by at most "
+            f"{condition.factor:.6g}."
         )
     else:
         verdict = "So it converges to a fixed point, if there is one."
