@@ -96,11 +96,11 @@ def solve_contraction(
     max_steps: int = 1000,
     early: bool = True,
 ) -> FixedPoint:
-    r"""The x with x + h(x) = y within `tolerance` for each sample (l2), in at most the proven number of steps.
+    r"""The x with x + h(x) = y within `tolerance` for each sample (l2), in the number of steps that is proven before.
 
     h is c-Lipschitz (l2) on each sample. With `early` it ends as soon as |x_(k+1) - x_k| / (1 - c) is small enough;
-    without, norms are looked at twice only, so that an accelerator need not wait. No gradient is kept: see
-    `attach_gradient`.
+    without, norms are looked at twice only, so that an accelerator need not wait. Where rounding keeps the proven
+    steps from being enough, as many more are made as would halve the error. No gradient is kept: see `attach_gradient`.
 
     Errors: ValueError as for `inverse_steps`; RuntimeError, with the bound that was reached, when `max_steps` are not
     enough, rounding stands in the way (pass float64), or h is not c-Lipschitz.
@@ -111,12 +111,13 @@ def solve_contraction(
     x, image = y.clone(), h(y)
     first = _largest(image)
     proven = inverse_steps(contraction, first_step=first, tolerance=tolerance)
-    residuals, steps, allowed = [first], 0, min(proven, max_steps)
-    while steps < allowed and not (early and residuals[-1] <= tolerance * (1.0 - contraction)):
+    allowed = min(proven + math.ceil(math.log(0.5) / math.log(contraction)), max_steps)
+    residuals, steps = [first], 0
+    while steps < allowed and not ((early or steps >= proven) and residuals[-1] <= tolerance * (1.0 - contraction)):
         x = y - image
         image = h(x)
         steps += 1
-        if early or steps == allowed:
+        if early or steps >= min(proven, allowed):
             residuals.append(_largest(x + image - y))
     bound = residuals[-1] / (1.0 - contraction)
     if not bound <= tolerance:

@@ -7,7 +7,7 @@ from torch import nn
 
 import taut
 from taut import nn as tnn
-from taut.functional import inverse_error_bound, inverse_steps
+from taut.functional import inverse_error_bound, inverse_steps, solve_contraction
 from taut.nn import InvertibleResidual
 from taut.testing import MapContract
 
@@ -44,6 +44,18 @@ def test_the_worst_branch_meets_the_error_bound_tightly() -> None:
     x = torch.ones(1, 1, dtype=torch.float64)
     error = float((block.inverse(block(x), tolerance=1e-3) - x).abs())
     assert 0.8e-3 <= error <= 1e-3
+
+
+def test_rounding_does_not_end_an_iteration_that_is_nearly_there() -> None:
+    """-0.95 x meets the bound with equality, so that in float32 the proven steps are too few for some samples."""
+    made = set()
+    for size in range(1, 30):
+        y = torch.tensor([[float(size)]])
+        tolerance = inverse_error_bound(0.95, first_step=0.95 * size, steps=200) * (1 + 1e-7)
+        found = solve_contraction(lambda x: -0.95 * x, y, contraction=0.95, tolerance=tolerance)
+        assert abs(float(found.x) - 20 * size) <= tolerance + 64 * torch.finfo(torch.float32).eps * 20 * 20 * size
+        made.add(found.steps - found.proven_steps)
+    assert max(made) > 0
 
 
 def test_the_proven_steps_are_enough_and_one_fewer_is_not() -> None:

@@ -50,9 +50,9 @@ class InvertibleResidual(nn.Module):
     ) -> Tensor:
         r"""The x with x + L g(x) = y, within `tolerance` of it for each sample (l2), by x <- y - L g(x).
 
-        It is reached in at most the number of steps that `taut.functional.inverse_steps` proves before the iteration;
-        the iteration ends sooner where |x + L g(x) - y| / (1 - c) is small enough, as the map is expanding by at least
-        1 - c. This is computed in the precision of `y`: rounding adds some eps |y| / (1 - c) to it.
+        In exact arithmetic `taut.functional.inverse_steps` proves before the iteration how many steps are enough, and
+        rounding adds few; the iteration ends sooner where |x + L g(x) - y| / (1 - c) is small enough, as the map is
+        expanding by at least 1 - c. This is computed in the precision of `y`: rounding adds some eps |y| / (1 - c).
 
         c is `contraction`, or L when that is None. For a proof in floating point give L times the proven constant of
         the branch, rounded up: it exceeds 1 by some 1e-6.
