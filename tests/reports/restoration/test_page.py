@@ -71,6 +71,7 @@ def test_a_measurement_of_ones_own_is_compared_with_nothing(make_run: Make, tmp_
         (lambda c: c["denoiser"]["residual"].update(increases=2), "The residual rose 2 times"),
         (lambda c: c["denoiser"]["residual"].update(diverged=True), "diverged although the theorem"),
         (lambda c: c["beside"].update(lipschitz_bound=None, quality=None), "none"),
+        (lambda c: c["denoiser"].update(inexact=True), "for the exact denoiser; this one is computed to a tolerance"),
     ],
 )
 def test_what_contradicts_the_theorem_is_said_loudly(make_run: Make, tmp_path: Path, change, words: str) -> None:

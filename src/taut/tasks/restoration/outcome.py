@@ -56,7 +56,7 @@ class Outcome:
             "lipschitz_bound": bound if math.isfinite(bound) else None,
             "averaged": denoiser.averaged,
             "inexact": isinstance(denoiser, TVDenoiser),
-            "check": check_figures(self.found.condition),
+            "check": check_figures(self.found.condition, inexact=isinstance(denoiser, TVDenoiser)),
             "residual": self._residual_figures(),
             "quality": None if self.diverged else quality(self.found.image, truth),
         }
@@ -81,8 +81,8 @@ class Outcome:
         }
 
 
-def check_figures(condition: Condition) -> dict[str, Any]:
-    """What is proven, for people."""
+def check_figures(condition: Condition, *, inexact: bool) -> dict[str, Any]:
+    """What is proven, for people; `inexact` of a denoiser that is itself computed to a tolerance."""
     if condition.reason is not None:
         verdict = f"Not proven here: {condition.reason}."
     elif condition.factor is not None:
@@ -95,6 +95,8 @@ def check_figures(condition: Condition) -> dict[str, Any]:
     if condition.monotone and condition.converges:
         where = "" if condition.norm == "l2" else f" in the {condition.norm} norm"
         verdict += f" Its residual never rises{where}."
+    if condition.converges and inexact:
+        verdict += " That is about the exact denoiser; it is computed to a tolerance, near which residuals may rise."
     return {
         "holds": condition.converges,
         "monotone": condition.monotone,
