@@ -23,7 +23,8 @@ class OptimizerConfig:
     """How the parameters are updated, and how often."""
 
     absent: ClassVar[Mapping[str, Any]] = {"coefficient_rate": 1.0, "scale_rate": 1.0}
-    """What files from before these options existed were trained with, so that they replay and resume as they were."""
+    """What files from before these options existed were trained with, so that they replay and resume as they were, but
+    for a weight decay of activations."""
 
     epochs: int = 20
     """Passes over the training split."""
