@@ -54,6 +54,19 @@ def test_a_run_leaves_a_density_and_a_proven_inverse(taut, tmp_path: Path) -> No
     assert json.loads(taut("audit", out, "--json", "--no-search").out)["bound"] == found["lipschitz_bound"]
 
 
+def test_a_tolerance_that_rounding_hides_becomes_larger(capsys) -> None:
+    from taut.models import InvertibleNetwork
+    from taut.tasks.invertible.measure import _inverted, proven_rates
+
+    torch.manual_seed(0)
+    network = InvertibleNetwork(2, blocks=3, width=8).double().eval()
+    z = torch.randn(20, 2, dtype=torch.float64)
+    used, (found,) = _inverted(network, (z,), proven_rates(network), tolerance=1e-15)
+    assert used > 1e-15
+    assert found.error_bound <= used
+    assert "now to ten times that" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("loss", ["mmd-forward", "mmd-inverse"])
 def test_every_loss_falls(taut, tmp_path: Path, loss: str) -> None:
     out = tmp_path / "run"
@@ -125,6 +138,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(taut, tmp_path: Path) -> No
         ("--loss", "mmd"): "invalid choice",
         ("--bandwidths", "0"): "bandwidths must be positive numbers",
         ("--tolerance", "0"): "tolerance must be positive",
+        ("--tolerance", "1e-30", "--blocks", "1"): "the inverse of such a network cannot be computed: after",
         ("--batch-size", "1"): "batch-size must be at least 2, got 1",
     }
     for options, reason in mistakes.items():

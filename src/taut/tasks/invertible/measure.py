@@ -1,13 +1,16 @@
 """What a trained invertible network shows on held-out samples, in float64, and what is proven of its inverse."""
 
+import copy
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from taut.errors import UserError
+from taut.errors import UsageError, UserError
 from taut.models import InvertibleNetwork, proven_contractions
 from taut.models.invertible import UP, Inversion
 from taut.tasks.invertible.config import Config
@@ -20,6 +23,8 @@ MOST_DIMENSIONS = 64
 CHUNK = 2000
 _SHOWN = 1000
 _WATCHED_TOLERANCE = 1e-11
+_TRIED = 64
+_LARGER = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,31 +53,59 @@ def measured(network: InvertibleNetwork, problem: Problem, config: Config) -> Me
     x, others = problem.held_out.double().flatten(1), problem.others.double().flatten(1)
     latents = normal(len(x), problem.features, "held-out", "samples").double()
     more = normal(len(x), problem.features, "held-out", "reference").double()
-    options = {"tolerance": config.evaluation.tolerance, "contractions": rates}
     try:
         z = network(x)
-        samples = network.inversion(latents, **options).x
-        back = network.inversion(z, **options)
+        tolerance, (sampled, back) = _inverted(network, (latents, z), rates, tolerance=config.evaluation.tolerance)
         watched = network.inversion(z, contractions=rates, block_tolerance=_watchable(z, rates))
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{error} (give a larger --tolerance)") from error
     figures = {
         "contractions": list(rates),
         "inverse_lipschitz_bound": _inverse_bound(network, rates),
-        "inversion": _inversion(back, x, config.evaluation.tolerance),
-        "mmd": _mmd(network, config, z=z, latents=latents, more=more, samples=samples, x=x, others=others),
+        "inversion": _inversion(back, x, tolerance),
+        "mmd": _mmd(network, config, z=z, latents=latents, more=more, samples=sampled.x, x=x, others=others),
         "log_likelihood": _likelihood(network, problem),
-        "wasserstein1": _transport(samples, x, others, config.evaluation.transport_samples),
+        "wasserstein1": _transport(sampled.x, x, others, config.evaluation.transport_samples),
     }
     tensors = {
         "data": x[:_SHOWN],
-        "samples": samples[:_SHOWN],
+        "samples": sampled.x[:_SHOWN],
         "latents": z[:_SHOWN],
         "residuals": torch.tensor([r for block in watched.blocks for r in block.residuals], dtype=torch.float64),
         "residual_counts": torch.tensor([len(block.residuals) for block in watched.blocks]),
         **drawn_tensors(network, problem, rates),
     }
     return Measured(figures=figures, tensors={name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+
+
+def check_inverse(network: InvertibleNetwork, config: Config, *, features: int) -> None:
+    """UsageError, before anything is trained, where the inverse takes too many steps or rounding hides the tolerance.
+
+    Trained weights have the same contractions, so that what is possible now is about what will be possible then.
+    """
+    z, exact = normal(_TRIED, features, "held-out", "samples"), copy.deepcopy(network).double().eval()
+    try:
+        exact.inversion(z.double(), tolerance=config.evaluation.tolerance, contractions=proven_rates(exact))
+        exact.inversion(z.double(), block_tolerance=config.loss.block_tolerance)
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"the inverse of such a network cannot be computed: {error} (give a larger --tolerance or "
+            "--block-tolerance, fewer --blocks, or a smaller --lipschitz)"
+        ) from error
+
+
+def _inverted(
+    network: InvertibleNetwork, latents: Sequence[Tensor], rates: tuple[float, ...], *, tolerance: float
+) -> tuple[float, list[Inversion]]:
+    """The inverses within `tolerance`, or the smallest of ten, a hundred, ... times it that rounding allows; which."""
+    for power in range(_LARGER):
+        try:
+            found = [network.inversion(z, tolerance=tolerance * 10**power, contractions=rates) for z in latents]
+            return tolerance * 10**power, found
+        except RuntimeError:
+            hidden = f"rounding hides errors of {tolerance * 10**power:g} of the inverse: now to ten times that"
+            print(f"taut: note: {hidden}", file=sys.stderr)
+    return tolerance, [network.inversion(z, tolerance=tolerance, contractions=rates) for z in latents]
 
 
 def _watchable(z: Tensor, rates: tuple[float, ...]) -> float:

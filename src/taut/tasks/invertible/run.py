@@ -17,7 +17,7 @@ from taut.tasks.activations import write_activations
 from taut.tasks.invertible import outcome
 from taut.tasks.invertible.config import Config
 from taut.tasks.invertible.learner import InvertibleLearner
-from taut.tasks.invertible.measure import measured, proven_rates
+from taut.tasks.invertible.measure import check_inverse, measured
 from taut.tasks.invertible.problem import Problem, build_network, read_problem, transported
 from taut.tasks.invertible.table import print_result
 from taut.tasks.running import Session, carry_out, finished_result, report
@@ -73,7 +73,7 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
         transported(problem.held_out[:2], problem.others[:2])  # that POT is missing is said at once
     network = build_network(config.network, problem.features)
     network.first.set_from_(problem.standardising(config.seed))
-    proven_rates(network)
+    check_inverse(network, config, features=problem.features)
     return _Prepared(problem, network)
 
 
