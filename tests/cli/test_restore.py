@@ -184,6 +184,10 @@ def test_an_interrupted_restoration_leaves_nothing(taut, runs: Path, picture: Pa
         (["absent.png"], "there is no picture absent.png"),
         (["a.png", "--denoiser", "absent"], "there is no folder absent"),
         (["a.png", "--step-size", "2.5"], "the step must be below 2 / "),
+        (
+            ["a.png", "--operator", "tomography", "--algorithm", "admm", "--step-size", "1e4"],
+            "ADMM with the denoiser run cannot be carried out: conjugate gradients",
+        ),
         (["a.png", "--denoiser-sigma", "90"], "a quarter to four times that, 3.75 to 60, got 90"),
         (["a.png", "--crop", "0", "0", "12", "30"], "at least 16 pixels on each side, got 12x30"),
         (["a.png", "--beside", "./run/"], "--beside must be another denoiser"),

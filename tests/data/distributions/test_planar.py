@@ -59,6 +59,10 @@ def test_the_density_near_a_circle_is_that_of_rice() -> None:
     assert torch.allclose(found, torch.from_numpy(expected), rtol=1e-9)
 
 
+def test_the_density_of_a_curve_without_width_is_not_computed() -> None:
+    assert parse("moons(noise=1e-9)").log_density(torch.zeros(1, 2)) is None
+
+
 def test_densities_of_the_laws_that_were_there() -> None:
     x = torch.randn(20, 2, generator=seeded(), dtype=torch.float64)
     full = [[1.0, 0.6], [0.6, 2.0]]

@@ -17,6 +17,8 @@ Curve = Callable[[Tensor, Tensor], Tensor]
 """(number of the piece, place on it in [0, 1]) -> (x, y), as (count, 2)."""
 
 _NODES_PER_NOISE = 4
+_MOST_NODES = 2**18
+"""A density at a million points takes hours with more."""
 _CHUNK = 2**22
 
 
@@ -58,7 +60,10 @@ class NoisyCurves(Distribution):
         return (self.curve(chosen, place) + self.noise * normal).float()
 
     def log_density(self, x: Tensor) -> Float64[Tensor, " count"] | None:
-        """By Gauss-Legendre quadrature over the curve, with nodes closer to each other than the noise is wide."""
+        """By Gauss-Legendre quadrature over the curve, with nodes closer to each other than the noise is wide; None for
+        noise below some 1e-5 of the length, where there would be too many."""
+        if _NODES_PER_NOISE * self.pieces * self.length / self.noise > _MOST_NODES:
+            return None
         panels = math.ceil(_NODES_PER_NOISE * self.length / self.noise / 16) + 1
         nodes, weights = _gauss_legendre(panels)
         chosen = torch.arange(self.pieces).repeat_interleave(len(nodes))

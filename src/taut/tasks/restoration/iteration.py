@@ -49,13 +49,15 @@ def check(config: AlgorithmConfig, problem: Problem, chosen: Chosen, *, refuse: 
 
     Raises:
         UserError: Nothing proves that it converges, and `refuse`: the theorem and the number that fails.
-        UsageError: The denoiser does not take such a picture, or not for this noise level.
+        UsageError: The denoiser does not take such a picture, or not for this noise level; a step that is too large to
+            solve for.
     """
     one = replace(config, steps=1)
     try:
         found = restore(one, problem, chosen, device=torch.device("cpu")).condition
     except ValueError as error:
-        raise UsageError(f"the denoiser {chosen.name} cannot be used here: {' '.join(str(error).split())}") from error
+        what = f"{DESCRIPTIONS[config.algorithm]} with the denoiser {chosen.name}"
+        raise UsageError(f"{what} cannot be carried out: {' '.join(str(error).split())}") from error
     if refuse and not found.converges:
         raise UserError(f"nothing proves that this converges: {found}; --check warn goes on all the same")
     return found
