@@ -147,13 +147,16 @@ def test_weights_that_change_are_proven_anew() -> None:
 
 
 @pytest.mark.parametrize("averaging", [0.5, 1.0])
-def test_autocast_is_ignored(averaging: float) -> None:
+def test_autocast_and_tf32_are_not_used(averaging: float) -> None:
     """Rounded weights would have another constant than the one that is proven."""
     denoiser = Denoiser(nonexpansive(network()), channels=1, sigma=None, averaging=averaging)
-    x = torch.rand(1, 6, 6)
+    x, allowed = torch.rand(1, 6, 6), []
+    denoiser.network.register_forward_pre_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = denoiser(x)
     assert torch.equal(inside, denoiser(x))
+    assert torch.backends.cudnn.allow_tf32
+    assert not any(allowed)
 
 
 @pytest.mark.parametrize(

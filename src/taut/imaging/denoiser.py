@@ -2,6 +2,7 @@ r"""Denoisers whose Lipschitz constant is proven: what the theorems of plug-and-
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -54,7 +55,8 @@ class Denoiser(nn.Module):
     The network N is folded and frozen: it stays in evaluation mode and no parameter asks for a gradient, though
     gradients flow to the image. Where N is proven nonexpansive and averaging < 1, D is averaged, with theta =
     averaging. Of an unconstrained network the constants say how far it is from that; they are infinite where no bound
-    can be proven. Constants hold in real arithmetic, with the weights as they are stored; autocast is ignored.
+    can be proven. Constants hold in real arithmetic, with the weights as they are stored; autocast and TF32
+    are not used.
 
     Called as deepinv calls its denoisers, D(x, sigma): another noise level s than that of the training, s0, is reached
     as (s / s0) D(x s0 / s), which has the same constant and is averaged just as well. A picture of another number of
@@ -164,7 +166,7 @@ class Denoiser(nn.Module):
         else:
             factor = self._factor(sigma, images)
         inside = images.to(self._dtype(images)) / factor
-        with full_precision(images.device):  # the proof is about the weights as they are stored
+        with _as_stored(images.device):
             out = self.network(inside)
         if out.shape != inside.shape:
             raise ValueError(
@@ -210,6 +212,15 @@ class Denoiser(nn.Module):
     def _numbers(self) -> list[Tensor]:
         """A copy of the network's: edits through `.data` leave no other trace."""
         return [tensor.detach().clone() for tensor in _tensors(self.network)]
+
+
+@contextmanager
+def _as_stored(device: torch.device) -> Iterator[None]:
+    """No autocast and, on a GPU, no TF32, which torch uses in convolutions: weights would be rounded to 10 bits."""
+    now = torch.backends.cudnn
+    without = now.flags(enabled=now.enabled, benchmark=now.benchmark, deterministic=now.deterministic, allow_tf32=False)
+    with full_precision(device), without:
+        yield
 
 
 def _tensors(network: nn.Module) -> Iterator[Tensor]:
