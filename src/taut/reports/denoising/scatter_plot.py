@@ -36,5 +36,5 @@ def _draw_panel(axes: Axes, evaluation: Evaluation, other: str, palette: Palette
     axes.axhline(0.0, color=palette.muted, linewidth=0.9)
     axes.set_xlabel(f"PSNR of {METHODS[other]} [dB]")
     axes.set_ylabel("denoiser's gain [dB]")
-    axes.set_title(f"Against {METHODS[other]}")
-    axes.legend(loc="best", fontsize=8.5)
+    axes.set_title(f"Against {METHODS[other]}", pad=22)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2, fontsize=8.5)  # no point below

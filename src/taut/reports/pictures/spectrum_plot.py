@@ -52,6 +52,8 @@ def _draw_layer(axes: Axes, layer: Layer, palette: Palette) -> None:
     axes.fill_between(ranks, values, color=palette.certified, alpha=0.10, linewidth=0)
     axes.set_title(f"{layer.name}  {layer.kind}", fontsize=9)
     axes.set_xlabel("rank")
+    if len(values) == 1:
+        axes.set_xlim(0, 2)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.text(
         0.96,

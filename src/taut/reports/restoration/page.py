@@ -6,18 +6,19 @@ from taut.reports.pictures.style import Picture
 from taut.reports.restoration.course_plot import psnr_picture, residual_picture
 from taut.reports.restoration.result import Method, Quality, Result
 from taut.reports.restoration.run import Run, read_run
-from taut.reports.restoration.strip_plot import strip_picture
+from taut.reports.restoration.strip_plot import has_detail, strip_picture
 
 
 def restoration_page(folder: RunFolder) -> Page:
     """Read the run and draw it; a `UserError` names what is damaged."""
     run = read_run(folder)
+    detail = any(has_detail(levels.shape[:2]) for levels in run.pictures.values())
     return Page(
         folder=folder,
         template="restoration/report.html",
         provenance=run.result.provenance if run.result else None,
         pictures=_pictures(run),
-        context={"result": run.result, "methods": _methods(run.result), "gain": _gain(run.result)},
+        context={"result": run.result, "methods": _methods(run.result), "gain": _gain(run.result), "detail": detail},
     )
 
 

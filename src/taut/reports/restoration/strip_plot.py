@@ -1,10 +1,13 @@
 """The pictures side by side, and below each the same detail enlarged."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
@@ -26,7 +29,7 @@ def strip_picture(pictures: dict[str, Levels], titles: dict[str, str]) -> Pictur
 def draw_strip(pictures: dict[str, Levels], titles: dict[str, str], palette: Palette) -> Figure:
     """The figure itself."""
     size = max((levels.shape[:2] for levels in pictures.values()), key=lambda shape: shape[0] * shape[1])
-    detail = min(size) >= _WORTH * _DETAIL
+    detail = has_detail(size)
     across = _WIDTH / len(pictures)
     figure = new_figure(_WIDTH, across * (size[0] / size[1] + detail) + 0.75)
     rows = figure.subplots(1 + detail, len(pictures), squeeze=False, height_ratios=[size[0] / size[1], 1][: 1 + detail])
@@ -40,12 +43,22 @@ def draw_strip(pictures: dict[str, Levels], titles: dict[str, str], palette: Pal
             rows[0, column].add_patch(
                 Rectangle(
                     (left * scale - 0.5, top * scale - 0.5), part, part,
-                    edgecolor=palette.attacked, facecolor="none", linewidth=1.1,
+                    edgecolor="white", facecolor="none", linewidth=1.4,
+                    path_effects=[withStroke(linewidth=3.2, foreground="black")],  # seen on pictures of any colour
                 )
             )  # fmt: skip
             rows_, columns_ = (slice(round(at * scale), round(at * scale + part)) for at in (top, left))
             _show(rows[1, column], levels[rows_, columns_])
     return figure
+
+
+def has_detail(size: Sequence[int]) -> bool:
+    """Whether pictures of the size (height, width) are so large that a detail is worth showing.
+
+    >>> has_detail((100, 400)), has_detail((160, 160))
+    (False, True)
+    """
+    return min(size) >= _WORTH * _DETAIL
 
 
 def detail_place(levels: Levels, side: int = _DETAIL) -> tuple[int, int]:

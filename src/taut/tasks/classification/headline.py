@@ -15,7 +15,9 @@ def headline(figures: Mapping[str, Any]) -> list[Headline]:
     fractions = {"accuracy": figures["accuracy"]}
     fractions |= {f"certified at {eps}": certified[eps] for eps in dict.fromkeys([radii[0], middle, radii[-1]])}
     if middle in attacked:
-        fractions[f"attacked at {middle}"] = attacked[middle]
+        some = figures.get("attack", {}).get("samples", figures.get("samples"))
+        of = "" if some == figures.get("samples") else f", of {some}"  # other samples than those above
+        fractions[f"attacked at {middle}{of}"] = attacked[middle]
     return [
         *(Headline(name=name, value=value, better="higher", unit="fraction") for name, value in fractions.items()),
         Headline(name="proven constant", value=figures["lipschitz_bound"], better=None),

@@ -67,6 +67,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         require(0 < self.averaging <= 1, f"averaging must be in (0, 1], got {self.averaging:g}")
+        knots, half = self.knots, self.spline_range
+        require(knots >= 2, f"knots must be at least 2, got {knots}")
+        require(math.isfinite(half) and half > 0, f"spline-range must be a positive number, got {half:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ class Chosen:
         """In words."""
         if isinstance(self.denoiser, TVDenoiser):
             return f"weight {self.denoiser.weight:.3g}"
-        return "" if self.sigma is None else f"for noise of {255 * self.sigma:.3g}/255"
+        return "" if self.sigma is None else f"noise {255 * self.sigma:.3g}/255"
 
 
 def read_denoisers(config: DenoiserConfig) -> tuple[Chosen, Chosen | None]:
