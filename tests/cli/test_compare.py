@@ -72,7 +72,10 @@ def test_a_comparison_is_made_of_ordinary_runs_and_goes_on_where_it_stopped(taut
         (["fit-1d"], "fit-1d cannot be compared by activation: its configuration has no activation of its own"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_and_nothing_written(taut, tmp_path: Path, words, reason: str) -> None:
+def test_what_cannot_be_compared_is_refused_and_nothing_written(
+    taut, tmp_path: Path, monkeypatch, words, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a rehearsal that trained would leave runs
     shown = taut("compare", *words, "--out", tmp_path / "out")
     assert shown.code == 2
     assert shown.err.startswith(f"taut: {reason}")

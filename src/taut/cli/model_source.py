@@ -70,7 +70,7 @@ def _of_run(
             raise UsageError(f"{name} goes with MODULE:NAME; a run folder has its own network and weights")
     name = open_run(path)[1].task
     if not hasattr(task(name), "load_network"):
-        raise UsageError(f"{path} is a run of the task {name}, which has no network of its own")
+        raise UsageError(f"{path} is a run of the task {name}, of which taut audit reads no network")
     return task(name).load_network(path)
 
 
