@@ -199,6 +199,14 @@ def test_a_run_folder_in_place_of_a_recipe_is_explained(taut, finished: Path) ->
     assert f"--resume {finished}" in shown.err
 
 
+def test_a_run_folder_that_is_called_as_a_recipe_is_not_in_its_way(taut, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    shown = taut("train", "digits", "--epochs", "0")
+    assert "epochs must be at least 1, got 0" in shown.err
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -52,7 +52,6 @@ def main(arguments: Sequence[str]) -> None:
     elif config_file is not None or (target is not None and _is_file(target)):
         replay(Path(config_file or target or ""), rest, command)
     elif target is not None:
-        _refuse_folder(Path(target))
         _recipe(target, rest, command)
     elif not rest or rest[0] in ("--help", "-h"):
         _print_usage()
@@ -61,8 +60,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _recipe(name: str, rest: list[str], command: Sequence[str]) -> None:
-    from taut.recipes import description, recipe
+    from taut.recipes import RECIPES, description, recipe
 
+    if name not in RECIPES:  # a run folder that is called as a recipe does not stand in its way
+        _refuse_folder(Path(name))
     budget = take(rest, "--budget")
     default, sized = recipe(name, budget), "" if budget is None else f" --budget {budget}"
     train_config(default, name, rest, command, prog=f"taut train {name}{sized}", description=description(name))
