@@ -86,5 +86,6 @@ def _dispatch(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "taut":
             raise
-        raise UserError(f'taut {name} needs the package {error.name}: pip install "taut[app]"') from error
+        extras = "app,imaging" if error.name.split(".")[0] in ("skimage", "torchmetrics") else "app"
+        raise UserError(f'taut {name} needs the package {error.name}: pip install "taut[{extras}]"') from error
     return 0
