@@ -16,7 +16,7 @@ def print_result(
     title = f"{figures['image']['name']}: {figures['operator']['description']}, {figures['algorithm']['description']}"
     console.print(f"{title}{note}", style="bold", highlight=False, soft_wrap=True, markup=False)
     console.print(result_table(figures))
-    lines = [f"{one['name']}: {one['check']['theorem']}. {one['check']['verdict']}" for one in _methods(figures)]
+    lines = [f"{one['name']}: {_words(one['check'])}" for one in _methods(figures)]
     lines += [f"your file: {words}" for words in figures["image"]["notes"]]
     for line in (*lines, *(f"wrote {path}" for path in written)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -42,6 +42,11 @@ def result_table(figures: Mapping[str, Any]) -> Table:
             *(_quality(method["quality"]) if known else ()),
         )
     return table
+
+
+def _words(check: Mapping[str, Any]) -> str:
+    """The theorem that holds, or the one that would be needed and why it fails."""
+    return f"{'' if check['holds'] else 'what would be needed is that '}{check['theorem']}. {check['verdict']}"
 
 
 def _methods(figures: Mapping[str, Any]) -> list[Mapping[str, Any]]:
