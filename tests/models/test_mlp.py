@@ -52,7 +52,7 @@ def test_without_hidden_layers_it_is_linear() -> None:
         ({"classes": 1}, "classes must be at least 2, got 1"),
         ({"shape": (0, 4)}, "positive sizes"),
         ({"linear": "dense"}, "linear must be one of .*bjorck.*, got 'dense'"),
-        ({"activation": "relu"}, "activation must be one of .*max-min.*, got 'relu'"),
+        ({"activation": "gelu"}, "activation must be one of .*max-min.*, got 'gelu'"),
         ({"activation": "group-sort", "group_size": 5}, "5"),
         ({"width": 7}, "7"),
         ({"lipschitz": 0.0}, "lipschitz must be a positive finite number"),
