@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-TINY = ["--width", "4", "--depth", "2", "--epochs", "2", "--steps-per-epoch", "6", "--batch-size", "4"]
+TINY = ["--width", "12", "--depth", "2", "--epochs", "2", "--steps-per-epoch", "6", "--batch-size", "4"]
 TINY += ["--patch-size", "12", "--log-every", "3", "--accelerator", "cpu", "--dataset", "image-sets"]
 TINY += ["--group-size", "2"]
 
@@ -107,10 +107,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been_and_replays(taut, picture
         (["denoise"], "bsd is read from files: give --data-root DIR or set TAUT_DATA_ROOT"),
         (["denoise", "--budget", "huge"], "--budget must be one of small, full, got 'huge'"),
         (["digits", "--budget", "full"], "the recipe digits has one size: --budget is for denoise"),
-        (["denoise", *TINY, "--patch-size", "13"], r"patch-size 13 is larger than the training picture 1 (12x12)"),
+        (["denoise", *TINY, "--patch-size", "14"], r"patch-size 14 is larger than the training picture 1 (12x12)"),
+        (["denoise", "--patch-size", "13"], "patch-size must be a multiple of downsampling, 2, got 13"),
         (["denoise", "--sigma", "0"], "sigma must be in (0, 255], in units of 1/255, got 0"),
         (["denoise", "--averaging", "1.5"], "averaging must be in (0, 1], got 1.5"),
-        (["denoise", *TINY, "--group-size", "3"], "cannot build the denoiser: "),
+        (["denoise", *TINY, "--group-size", "5"], "cannot build the denoiser: "),
     ],
 )
 def test_what_cannot_be_is_one_sentence(taut, pictures, tmp_path, monkeypatch, arguments, sentence: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import taut
 from taut import nn as tnn
 from taut.certify import lipschitz_bound
 from taut.imaging import Denoiser, nonexpansive, tv_denoiser
@@ -237,3 +238,18 @@ def test_total_variation_takes_batches_in_colour_and_names_bad_arguments() -> No
         tv_denoiser(weight=0.0)
     with pytest.raises(ValueError, match="3 channels, got 1"):
         tv_denoiser(weight=0.1, channels=3)(x[:, :1])
+
+
+def test_sides_that_do_not_fit_are_filled_up_and_the_constants_stay() -> None:
+    torch.manual_seed(0)
+    network = taut.models.conv_denoiser(width=8, depth=3, padding_mode="zeros", downsampling=2)
+    denoiser = Denoiser(nonexpansive(network), channels=1, sigma=None, averaging=0.5, multiple=2)
+    x = torch.rand(1, 1, 5, 7, dtype=torch.float64)
+    denoiser.double()
+    jacobian = torch.autograd.functional.jacobian(denoiser, x).reshape(35, 35)
+    assert torch.linalg.matrix_norm(2 * jacobian - torch.eye(35), 2) <= 1 + 1e-12  # firmly nonexpansive
+    even = torch.nn.functional.pad(x, (0, 1, 0, 1))
+    assert torch.equal(denoiser(x), denoiser(even)[:, :, :5, :7])
+    assert denoiser(x[:, :, :1, :1]).shape == (1, 1, 1, 1)
+    with pytest.raises(ValueError, match="multiple must be at least 1, got 0"):
+        Denoiser(network, channels=1, sigma=None, multiple=0)

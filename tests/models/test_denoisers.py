@@ -27,6 +27,20 @@ def test_no_jacobian_exceeds_the_proven_constant(padding, activation: str) -> No
         assert torch.linalg.matrix_norm(jacobian, 2) > 0.3
 
 
+@pytest.mark.parametrize("padding", ["circular", "zeros"])
+def test_at_half_the_resolution_it_is_1_lipschitz_and_proven_for_every_size(padding: str) -> None:
+    torch.manual_seed(0)
+    network = models.conv_denoiser(width=8, depth=3, padding_mode=padding, downsampling=2)
+    bound = taut.lipschitz_bound(tnn.fold(network))
+    assert 1 <= bound < 1 + ROUNDING
+    x = torch.rand(1, 1, 6, 8, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(network.double(), x).reshape(48, 48)
+    assert 0.3 < torch.linalg.matrix_norm(jacobian, 2) <= bound
+    plain = models.plain_denoiser(width=8, depth=3, downsampling=2).double()
+    assert (plain(x) - x).abs().max() < 0.1
+    assert taut.lipschitz_bound(plain) < 100
+
+
 def test_the_unconstrained_net_is_as_large_and_proven_for_every_size() -> None:
     torch.manual_seed(0)
     plain, constrained = models.plain_denoiser(3, width=6, depth=4), models.conv_denoiser(3, width=6, depth=4)
@@ -48,7 +62,9 @@ def test_the_unconstrained_net_is_as_large_and_proven_for_every_size() -> None:
     ("options", "sentence"),
     [
         ({"depth": 1}, "depth at least 2, got width 64 and depth 1"),
-        ({"width": 0}, "width must be at least that of the pictures, 1"),
+        ({"downsampling": 0}, "downsampling must be at least 1, got 0"),
+        ({"width": 3, "downsampling": 2}, r"width must be at least channels downsampling\^2 = 4"),
+        ({"width": 0}, r"width must be at least channels downsampling\^2 = 1"),
         ({"convolution": "conv"}, "convolution must be one of"),
         ({"padding_mode": "reflect"}, "padding_mode must be 'circular' or 'zeros'"),
         ({"width": 6, "activation": "group-sort", "group_size": 4}, "4"),

@@ -70,6 +70,8 @@ class Denoiser(nn.Module):
         channels: Of the images that N takes.
         sigma: Noise level that N was made for, in units of the images; None where it takes any.
         averaging: Weight of N, in (0, 1].
+        multiple: Of which the sides of N's images must be multiples. To others rows and columns of zeros are added,
+            which are cut off afterwards: no constant grows, and D is averaged just as well.
         name: What tables and messages call it.
 
     Raises:
@@ -95,6 +97,7 @@ class Denoiser(nn.Module):
         channels: int,
         sigma: float | None,
         averaging: float = 1.0,
+        multiple: int = 1,
         name: str = "denoiser",
     ) -> None:
         super().__init__()
@@ -104,12 +107,15 @@ class Denoiser(nn.Module):
             raise ValueError(f"sigma must be positive and finite, or None, got {sigma}")
         if not 0.0 < averaging <= 1.0:
             raise ValueError(f"averaging must be in (0, 1], got {averaging}")
+        if multiple < 1:
+            raise ValueError(f"multiple must be at least 1, got {multiple}")
         self.network = fold(network).requires_grad_(False)
         self.channels, self.sigma, self.averaging, self.name = channels, sigma, float(averaging), name
+        self.multiple = multiple
         self.eval()
         self._bound = network_constant(self.network)
         self._proven_for = self._numbers()
-        self._least_side = _least_side(self.network)
+        self._least_side = (_least_side(self.network) - 1) * multiple + 1
 
     @property
     def network_bound(self) -> float:
@@ -167,7 +173,7 @@ class Denoiser(nn.Module):
             factor = self._factor(sigma, images)
         inside = images.to(self._dtype(images)) / factor
         with _as_stored(images.device):
-            out = self.network(inside)
+            out = self._within(inside)
         if out.shape != inside.shape:
             raise ValueError(
                 f"a denoiser returns images of the shape that it is given, "
@@ -176,6 +182,15 @@ class Denoiser(nn.Module):
         if self.averaging != 1.0:
             out = torch.lerp(inside, out, self.averaging)
         return (out * factor).to(x.dtype).reshape(x.shape)
+
+    def _within(self, inside: Tensor) -> Tensor:
+        """N of the images, brought to sides that it takes."""
+        height, width = inside.shape[2:]
+        missing = (-width % self.multiple, -height % self.multiple)
+        if missing == (0, 0):
+            return self.network(inside)
+        grown = torch.nn.functional.pad(inside, (0, missing[0], 0, missing[1]))
+        return self.network(grown)[:, :, :height, :width]
 
     def extra_repr(self) -> str:
         return f"channels={self.channels}, sigma={self.sigma}, averaging={self.averaging:g}, name={self.name!r}"

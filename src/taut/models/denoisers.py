@@ -25,13 +25,16 @@ def conv_denoiser(
     knots: int = 51,
     spline_range: float = 0.1,
     padding_mode: str = "circular",
+    downsampling: int = 1,
 ) -> tnn.Sequential:
-    r"""conv(act(conv(...act(conv(x))))): 1-Lipschitz in l2, for pictures of every size.
+    r"""up(conv(act(conv(...act(conv(down(x))))))): 1-Lipschitz in l2, for pictures of every size.
 
     `depth` convolutions of 3 x 3, an activation after each but the last. With zero padding an orthogonal convolution
-    is one of a larger picture, restricted; so 1-Lipschitz as well.
+    is one of a larger picture, restricted; so 1-Lipschitz as well. `down` makes the pixels of each block of s x s
+    channels, s = `downsampling`, and `up` undoes it: both only move entries, the convolutions cost s^2 times less, and
+    they see s times as far.
 
-    Shapes: (batch, channels, h, w) -> the same; both sides at least 3 with circular padding.
+    Shapes: (batch, channels, h, w) -> the same; s divides both sides, which are at least 3 s with circular padding.
 
     Args:
         channels: 1 for grey, 3 for colour.
@@ -43,11 +46,13 @@ def conv_denoiser(
         knots: Of linear splines.
         spline_range: Half the range of the knots of linear splines, which start as absolute values.
         padding_mode: "circular" or "zeros"; some convolutions know one of them only.
+        downsampling: s.
 
     Raises:
         ValueError: A size, a name or a combination that is not allowed.
 
-    Source: Ducotterd, Goujon, Bohra, Perdios, Neumayer and Unser (2024), section 4.3: 8 convolutions, 64 channels.
+    Source: Ducotterd, Goujon, Bohra, Perdios, Neumayer and Unser (2024), section 4.3: 8 convolutions, 64 channels;
+    Zhang, Zuo and Zhang (2018), FFDNet, for the change of resolution.
 
     Example:
         >>> import taut, torch
@@ -55,13 +60,13 @@ def conv_denoiser(
         >>> n(torch.zeros(5, 1, 7, 9)).shape, taut.lipschitz_bound(n) < 1 + 1e-4
         (torch.Size([5, 1, 7, 9]), True)
     """
-    _check_sizes(channels, width, depth)
+    _check_sizes(channels, width, depth, downsampling)
     _check_padding(padding_mode)
     conv = named("convolution", convolution, critic_convolutions())
     act_cls = named("activation", activation, critic_activations())
     padding = "same" if padding_mode == "circular" else _KERNEL // 2
     layers: list[nn.Module] = []
-    features = channels
+    features = inside = channels * downsampling**2
     for _ in range(depth - 1):
         layers.append(conv(features, width, _KERNEL, padding=padding, padding_mode=padding_mode))
         if act_cls is tnn.LinearSpline:
@@ -69,12 +74,12 @@ def conv_denoiser(
         else:
             act, features = made_activation(act_cls, width, group_size)
         layers.append(act)
-    layers.append(conv(features, channels, _KERNEL, padding=padding, padding_mode=padding_mode))
-    return tnn.Sequential(*layers)
+    layers.append(conv(features, inside, _KERNEL, padding=padding, padding_mode=padding_mode))
+    return tnn.Sequential(*_at_resolution(layers, downsampling))
 
 
 def plain_denoiser(
-    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: str = "circular"
+    channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: str = "circular", downsampling: int = 1
 ) -> nn.Sequential:
     r"""conv(relu(conv(...relu(conv(x))))): the same chain with nothing constrained; no Lipschitz guarantee.
 
@@ -82,13 +87,14 @@ def plain_denoiser(
     for pictures of every size. Its first channels start as the identity (on pictures that are not negative), which is
     to a chain what a skip connection is to a residual net: noise is all that remains to be learned.
 
-    Shapes: (batch, channels, h, w) -> the same; both sides at least 1.
+    Shapes: (batch, channels, h, w) -> the same; `downsampling` divides both sides.
 
     Args:
         channels: 1 for grey, 3 for colour.
         width: Output channels of every convolution but the last, at least `channels`.
         depth: Number of convolutions, at least 2.
         padding_mode: "circular" or "zeros".
+        downsampling: As for `conv_denoiser`.
 
     Raises:
         ValueError: A size or a padding that is not allowed.
@@ -100,14 +106,22 @@ def plain_denoiser(
         >>> plain_denoiser(width=4, depth=3)(torch.zeros(5, 1, 7, 9)).shape
         torch.Size([5, 1, 7, 9])
     """
-    _check_sizes(channels, width, depth)
+    _check_sizes(channels, width, depth, downsampling)
     _check_padding(padding_mode)
     padding: Any = {"padding": _KERNEL // 2, "padding_mode": padding_mode}
     layers: list[nn.Module] = []
-    for features, wider in pairwise([channels, *[width] * (depth - 1), channels]):
+    inside = channels * downsampling**2
+    for features, wider in pairwise([inside, *[width] * (depth - 1), inside]):
         layers += [nn.Conv2d(features, wider, _KERNEL, **padding), nn.ReLU()]
-    _start_as_identity(layers[:-1:2], channels)
-    return nn.Sequential(*layers[:-1])
+    _start_as_identity(layers[:-1:2], inside)
+    return nn.Sequential(*_at_resolution(layers[:-1], downsampling))
+
+
+def _at_resolution(layers: list[nn.Module], downsampling: int) -> list[nn.Module]:
+    """The chain between a change of resolution and its inverse; as it is where there is none."""
+    if downsampling == 1:
+        return layers
+    return [tnn.InvertibleDownsampling(downsampling), *layers, tnn.InvertibleUpsampling(downsampling)]
 
 
 @torch.no_grad()
@@ -120,12 +134,14 @@ def _start_as_identity(convolutions: list[nn.Module], channels: int) -> None:
         bias[:channels] = 0.0
 
 
-def _check_sizes(channels: int, width: int, depth: int) -> None:
+def _check_sizes(channels: int, width: int, depth: int, downsampling: int) -> None:
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
-    if width < channels or depth < 2:
+    if downsampling < 1:
+        raise ValueError(f"downsampling must be at least 1, got {downsampling}")
+    if width < channels * downsampling**2 or depth < 2:
         raise ValueError(
-            f"width must be at least that of the pictures, {channels}, and depth at least 2, "
+            f"width must be at least channels downsampling^2 = {channels * downsampling**2}, and depth at least 2, "
             f"got width {width} and depth {depth}"
         )
 

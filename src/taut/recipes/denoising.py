@@ -11,7 +11,9 @@ def denoise() -> Config:
     """Denoiser with a proven constant on BSD, --sigma 5, 15 or 25: half an hour on two cores, or --budget full."""
     return Config(
         data=DataConfig(batch_size=16, patch_size=40),
-        model=ModelConfig(width=32, depth=6, activation="group-sort", group_size=8, padding_mode="zeros"),
+        model=ModelConfig(
+            width=64, depth=6, activation="group-sort", group_size=8, padding_mode="zeros", downsampling=2
+        ),
         optimizer=OptimizerConfig(epochs=100, lr=3e-2, betas=(0.9, 0.99), warmup=0.02),
         engine=EngineConfig(log_every=50),
         evaluation=EvaluationConfig(unconstrained_lr=2e-3),
@@ -35,7 +37,7 @@ def denoise_photographs() -> Config:
     return replace(
         base,
         data=replace(base.data, dataset="photographs", batch_size=8, steps_per_epoch=50),
-        model=replace(base.model, width=16, depth=4),
+        model=replace(base.model, width=32, depth=4),
         optimizer=replace(base.optimizer, epochs=40),
         engine=replace(base.engine, log_every=10),
     )

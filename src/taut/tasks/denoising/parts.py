@@ -26,10 +26,15 @@ def build_networks(config: Config) -> nn.ModuleDict:
             knots=model.knots,
             spline_range=model.spline_range,
             padding_mode=model.padding_mode,
+            downsampling=model.downsampling,
         )
         if config.evaluation.beside == "unconstrained":
             networks["unconstrained"] = models.plain_denoiser(
-                channels, width=model.width, depth=model.depth, padding_mode=model.padding_mode
+                channels,
+                width=model.width,
+                depth=model.depth,
+                padding_mode=model.padding_mode,
+                downsampling=model.downsampling,
             )
     except (TypeError, ValueError) as error:
         raise UsageError(f"cannot build the denoiser: {' '.join(str(error).split())}") from error
@@ -54,6 +59,7 @@ def make_denoiser(network: nn.Module, config: Config, *, name: str) -> Denoiser:
         channels=config.data.channels,
         sigma=config.data.sigma / 255,
         averaging=config.model.averaging,
+        multiple=config.model.downsampling,
         name=name,
     )
 
