@@ -1,5 +1,6 @@
 """Pure tensor mathematics: no state, no modules. The formulas behind `taut.nn`."""
 
+from taut.functional.bjorck import bjorck_steps
 from taut.functional.block_factors import block_factors
 from taut.functional.block_kernel import block_orthogonal, block_shapes
 from taut.functional.bounded import almost_orthogonal, gram_norm, spectral_normalize, unit_rows
@@ -41,6 +42,7 @@ __all__ = [
     "almost_orthogonal_kernel",
     "attach_gradient",
     "bjorck_step",
+    "bjorck_steps",
     "block_factors",
     "block_orthogonal",
     "block_reflection",

@@ -1,13 +1,22 @@
 """Networks put together from the layers of `taut.nn`, and the plain generator and discriminator of infoGAN."""
 
+from taut.models._choices import classifier_convolutions, classifier_linears
+from taut.models.classifiers import ClassifierOptions, classifiers
 from taut.models.critics import conv_critic, critic_activations, critic_convolutions, critic_linears, dense_critic
 from taut.models.denoisers import conv_denoiser, plain_denoiser
 from taut.models.infogan import infogan_discriminator, infogan_generator
 from taut.models.invertible import InvertibleNetwork, proven_contractions
+from taut.models.lenet import lenet
 from taut.models.mlp import mlp
+from taut.models.unit_activity import UnitActivity, unit_activity
 
 __all__ = [
+    "ClassifierOptions",
     "InvertibleNetwork",
+    "UnitActivity",
+    "classifier_convolutions",
+    "classifier_linears",
+    "classifiers",
     "conv_critic",
     "conv_denoiser",
     "critic_activations",
@@ -16,7 +25,9 @@ __all__ = [
     "dense_critic",
     "infogan_discriminator",
     "infogan_generator",
+    "lenet",
     "mlp",
     "plain_denoiser",
     "proven_contractions",
+    "unit_activity",
 ]

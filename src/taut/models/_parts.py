@@ -1,7 +1,7 @@
 """What the networks share: layers by their names, and chains of dense layers and activations."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -28,11 +28,13 @@ def dense_layers(
     *,
     width: int,
     depth: int,
-    linear: type[nn.Module],
+    linear: Callable[[int, int], nn.Module],
     activation: type[nn.Module],
     group_size: int,
+    dropout: float = 0.0,
 ) -> tuple[list[nn.Module], int]:
-    """`depth` linear layers to `width` features, each before an activation; and the features that come out."""
+    """`depth` linear layers to `width` features, each before an activation, and dropout after it where it is not 0; and
+    the features that come out."""
     if depth < 0:
         raise ValueError(f"depth must not be negative, got {depth}")
     if depth and width < 1:
@@ -40,9 +42,16 @@ def dense_layers(
     layers: list[nn.Module] = []
     for _ in range(depth):
         act, narrowed = made_activation(activation, width, group_size)
-        layers += [linear(features, width), act]
+        layers += [linear(features, width), act, *drops(dropout)]
         features = narrowed
     return layers, features
+
+
+def drops(share: float, cls: type[nn.Module] = nn.Dropout) -> list[nn.Module]:
+    """A layer that drops this share in training, or none for 0. ValueError for a share outside [0, 1)."""
+    if not 0 <= share < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {share:g}")
+    return [cls(share)] if share else []
 
 
 def check_shape(shape: tuple[int, ...]) -> None:

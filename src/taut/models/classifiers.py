@@ -1,0 +1,89 @@
+"""The classifiers by name: what `model.architecture` of a configuration chooses among."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from taut.models.lenet import lenet
+from taut.models.mlp import mlp
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierOptions:
+    """What can be chosen of a classifier of any architecture; each uses what it has a use for, and refuses the rest where
+    it is not as here."""
+
+    width: int = 512
+    """Features of each hidden dense layer."""
+    depth: int = 3
+    """Number of hidden dense layers."""
+    channels: int = 0
+    """Channels of the first convolution; 0 is the published number of the architecture."""
+    linear: str = "bjorck"
+    """Hidden dense layers."""
+    convolution: str = "aoc"
+    """Convolutions."""
+    activation: str = "max-min"
+    """Activations."""
+    group_size: int = 2
+    """Of the activations that have groups."""
+    head: str = "unit-norm"
+    """Last linear layer."""
+    lipschitz: float = 1.0
+    """Factor of the logits."""
+    dropout: float = 0.0
+    """Share that training sets to 0."""
+    bjorck_steps: int = 0
+    """Steps of bjorck layers; 0 is the limit."""
+
+
+Builder = Callable[[tuple[int, ...], int, ClassifierOptions], nn.Module]
+"""From the shape of one input, the number of classes and the options to the network. ValueError or TypeError for what
+cannot be built."""
+
+
+def classifiers() -> dict[str, Builder]:
+    """Every architecture by its name.
+
+    >>> net = classifiers()["mlp"]((1, 8, 8), 10, ClassifierOptions(width=16, depth=1))
+    >>> [type(layer).__name__.removeprefix("Parametrized") for layer in net]
+    ['Flatten', 'BjorckLinear', 'MaxMin', 'UnitNormLinear']
+    """
+    return {"mlp": _mlp, "lenet": _lenet}
+
+
+def _mlp(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
+    if options.channels or options.convolution != ClassifierOptions().convolution:
+        raise ValueError("an mlp has no convolutions: leave channels and convolution, or take another architecture")
+    return mlp(
+        shape,
+        classes,
+        width=options.width,
+        depth=options.depth,
+        linear=options.linear,
+        activation=options.activation,
+        group_size=options.group_size,
+        head=options.head,
+        lipschitz=options.lipschitz,
+        dropout=options.dropout,
+        bjorck_steps=options.bjorck_steps,
+    )
+
+
+def _lenet(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
+    return lenet(
+        shape,
+        classes,
+        channels=options.channels or 10,
+        width=options.width,
+        depth=options.depth,
+        convolution=options.convolution,
+        linear=options.linear,
+        activation=options.activation,
+        group_size=options.group_size,
+        head=options.head,
+        lipschitz=options.lipschitz,
+        dropout=options.dropout,
+        bjorck_steps=options.bjorck_steps,
+    )
