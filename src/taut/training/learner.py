@@ -20,12 +20,12 @@ class Learner(ABC):
     """Averages over time of parts of the model, by name; kept too."""
     data: str
     """Fingerprint of what is learned from: a checkpoint continues only on the same."""
-    batch_size: int
-    """Samples per update, over all processes, for the rate that is shown."""
     steps: int
     """Updates in all."""
+    batch_size: int
+    """Samples per update, over all processes, for the rate that is shown; see `samples`."""
     steps_per_epoch: int
-    """Updates between two validations."""
+    """Updates between two validations; see `epoch`."""
     validate_every: int
     """Epochs between two validations; the last epoch always ends with one."""
 
@@ -40,3 +40,15 @@ class Learner(ABC):
     @abstractmethod
     def validate(self, step: int) -> dict[str, Any]:
         """Figures after `step` updates, for metrics.jsonl; called on the first process alone."""
+
+    def samples(self, step: int) -> int:
+        """Samples of update `step`, over all processes."""
+        return self.batch_size
+
+    def epoch(self, step: int) -> int:
+        """Epoch (from 0) of update `step`."""
+        return step // self.steps_per_epoch
+
+    def check(self) -> None:
+        """Raise, on all processes together, what went wrong on any of them since the last line of the log."""
+        return

@@ -77,7 +77,7 @@ class _Loop:
             self.meter.add(self.learner.update(self.step))
             self.step += 1
             reporter.advance(self.step)
-            epoch_done = self.step % self.learner.steps_per_epoch == 0 or self.step == self.learner.steps
+            epoch_done = self.step == self.learner.steps or self.learner.epoch(self.step) != self._epoch() - 1
             boundary = epoch_done or self.meter.count == self.engine.log_every
             if boundary:
                 self._log_training(reporter)
@@ -89,6 +89,7 @@ class _Loop:
     # Between steps --------------------------------------------------------------------------------------------------
 
     def _log_training(self, reporter: Reporter) -> None:
+        self.learner.check()
         values = self.meter.values()
         if self.fabric.world_size > 1:
             torch.distributed.all_reduce(values)
@@ -96,11 +97,12 @@ class _Loop:
         rows = values.cpu().double()
         self._refuse_infinities(rows)
         now = time.monotonic()
+        examples = len(rows) * self.learner.samples(self.step - 1)
         line = {
             **self._line("train"),
             **dict(zip(self.meter.names, rows.mean(dim=0).tolist(), strict=True)),
             "lr": self.learner.rate(self.step - 1),
-            "examples_per_second": round(len(rows) * self.learner.batch_size / max(now - self._logged, 1e-9), 1),
+            "examples_per_second": round(examples / max(now - self._logged, 1e-9), 1),
         }
         self._write(line)
         self.meter.reset()
@@ -122,8 +124,7 @@ class _Loop:
 
     def _log_validation(self, reporter: Reporter) -> None:
         learner = self.learner
-        epochs = -(-learner.steps // learner.steps_per_epoch)
-        epoch = -(-self.step // learner.steps_per_epoch)
+        epochs, epoch = learner.epoch(learner.steps - 1) + 1, self._epoch()
         if self.fabric.global_rank != 0 or (epoch % learner.validate_every and self.step != learner.steps):
             return
         figures = learner.validate(self.step)
@@ -132,9 +133,12 @@ class _Loop:
             reporter.line(f"epoch {epoch} of {epochs}, held-out {_summary(figures)}")
         self._logged = time.monotonic()
 
+    def _epoch(self) -> int:
+        """Number, from 1, of the epoch of the last update."""
+        return self.learner.epoch(self.step - 1) + 1
+
     def _line(self, kind: str) -> dict[str, Any]:
-        epoch = -(-self.step // self.learner.steps_per_epoch)
-        return {"step": self.step, "epoch": epoch, "kind": kind, "seconds": round(self.seconds(), 3)}
+        return {"step": self.step, "epoch": self._epoch(), "kind": kind, "seconds": round(self.seconds(), 3)}
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self.log is not None:

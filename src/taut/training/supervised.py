@@ -1,4 +1,4 @@
-"""Training on a data set that is held on the device: one seeded plan per epoch, one network, one optimizer."""
+"""Training on labelled data, held on the device or streamed: one network, one optimizer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from taut.optim import project_
-from taut.training.augment import shift_images
+from taut.training.batches import Batch, Batches, HeldBatches
 from taut.training.checkpoint import Checkpoint
 from taut.training.ema import averaged_copy, update_average
 from taut.training.engine import EngineConfig
@@ -18,9 +18,6 @@ from taut.training.loop import run
 from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
 from taut.training.run_folder import RunFolder
-from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
-
-Batch = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +26,8 @@ class Job:
 
     model: nn.Module
     """Updated in place."""
-    tensors: Batch
-    """The training split, first dimension samples; the first tensor is the inputs."""
+    tensors: Batch = ()
+    """The training split, first dimension samples; the first tensor is the inputs. Not used where `stream` is given."""
     data: str
     """Fingerprint of the training split: a checkpoint continues only on the same data."""
     objective: Callable[[nn.Module, Batch], dict[str, Tensor]]
@@ -42,6 +39,8 @@ class Job:
     seed: int
     max_shift: int = 0
     """Random displacement of the inputs, in pixels."""
+    stream: Callable[[Fabric], Batches] | None = None
+    """Batches that are read as they are needed, instead of `tensors`, `batch_size` and `max_shift`."""
     validate: Callable[[nn.Module], dict[str, Any]] = field(default=lambda _: {})
     """Figures of the evaluated model, for metrics.jsonl; called on the first process."""
     validate_every: int = 1
@@ -81,12 +80,9 @@ class _Supervised(Learner):
         self.optimizers = {"model": optimizer}
         self.network, self.updater = fabric.setup(self.model, optimizer)
         self.averages = {"model": averaged_copy(self.model)} if job.optimizer.ema else {}
-        self.tensors = tuple(tensor.to(fabric.device) for tensor in job.tensors)
-        self.data, self.batch_size, self.validate_every = job.data, job.batch_size, job.validate_every
-        self.steps_per_epoch = steps_per_epoch(len(self.tensors[0]), job.batch_size)
-        self.steps = self.steps_per_epoch * job.optimizer.epochs
-        self._plan: EpochPlan | None = None
-        self._planned_epoch = -1
+        self.batches = _batches(job, fabric)
+        self.data, self.validate_every = job.data, job.validate_every
+        self.steps_per_epoch, self.steps = self.batches.steps_per_epoch, self.batches.steps
 
     @property
     def evaluated(self) -> nn.Module:
@@ -94,7 +90,7 @@ class _Supervised(Learner):
 
     def update(self, step: int) -> dict[str, Tensor]:
         set_rates(self.optimizers["model"], self.rate(step))
-        metrics = self.job.objective(self.network, self._batch(step))
+        metrics = self.job.objective(self.network, self.batches.batch(step))
         added = penalty(self.model, self.job.optimizer)
         self.fabric.backward(metrics["loss"] if added is None else metrics["loss"] + added)
         if added is not None:
@@ -107,27 +103,31 @@ class _Supervised(Learner):
         return metrics
 
     def rate(self, step: int) -> float:
-        return learning_rate(step, self.steps, self.job.optimizer)
+        # A larger batch takes a proportionally larger step (Goyal et al., 2017).
+        scale = self.batches.size(step) / self.batches.size(0)
+        return scale * learning_rate(self.batches.progress(step), self.steps, self.job.optimizer)
+
+    def samples(self, step: int) -> int:
+        return self.batches.size(step)
+
+    def epoch(self, step: int) -> int:
+        return self.batches.epoch(step)
+
+    def check(self) -> None:
+        self.batches.check()
 
     def validate(self, step: int) -> dict[str, Any]:
         return self.job.validate(self.evaluated)
 
-    def _batch(self, step: int) -> Batch:
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if self._plan is None or self._planned_epoch != epoch:
-            self._planned_epoch = epoch
-            self._plan = epoch_plan(
-                len(self.tensors[0]),
-                batch_size=self.job.batch_size,
-                seed=self.job.seed,
-                epoch=epoch,
-                rank=self.fabric.global_rank,
-                world_size=self.fabric.world_size,
-                max_shift=self.job.max_shift,
-                device=self.fabric.device,
-            )
-        index = self._plan.index[position]
-        inputs, *others = (tensor[index] for tensor in self.tensors)
-        if self._plan.shift is not None:
-            inputs = shift_images(inputs, self._plan.shift[position])
-        return (inputs, *others)
+
+def _batches(job: Job, fabric: Fabric) -> Batches:
+    if job.stream is not None:
+        return job.stream(fabric)
+    return HeldBatches(
+        job.tensors,
+        batch_size=job.batch_size,
+        epochs=job.optimizer.epochs,
+        seed=job.seed,
+        max_shift=job.max_shift,
+        fabric=fabric,
+    )
