@@ -4,7 +4,10 @@ from taut.certify.breakdown import Breakdown
 from taut.certify.certificates.certificate import Certificate, CertificateError, LayerConstant
 from taut.certify.certificates.samples_file import save_samples
 from taut.certify.certificates.verify import verify
+from taut.certify.estimates.curvature import curvature_estimate
+from taut.certify.estimates.distances import first_order_distance_estimate, second_order_distance_estimate
 from taut.certify.estimates.estimate import Estimate, estimate
+from taut.certify.estimates.jacobian import jacobian_norm_estimate
 from taut.certify.lowering.graph import lower
 from taut.certify.network.audit import Audit, AuditRow, audit
 from taut.certify.network.network import breakdown, lipschitz_bound
@@ -31,9 +34,12 @@ __all__ = [
     "audit",
     "breakdown",
     "conv_norm_bound",
+    "curvature_estimate",
     "estimate",
     "evaluate",
+    "first_order_distance_estimate",
     "interval_bound",
+    "jacobian_norm_estimate",
     "linf_norm_bound",
     "lipschitz_bound",
     "lower",
@@ -41,6 +47,7 @@ __all__ = [
     "robustness",
     "save_program",
     "save_samples",
+    "second_order_distance_estimate",
     "smallest_singular_value_bound",
     "spectral_norm_bound",
     "verify",

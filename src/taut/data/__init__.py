@@ -27,6 +27,7 @@ from taut.data.idx import read_idx
 from taut.data.image_folder import image_folder_problem, load_image_folder
 from taut.data.lsun import LSUN_BEDROOM, load_lsun_bedroom
 from taut.data.mnist import FASHION_MNIST, MNIST, load_mnist
+from taut.data.nearest import Nearest, nearest_other_label
 from taut.data.stl10 import STL10, load_stl10
 from taut.data.svhn import SVHN, load_svhn
 from taut.errors import UsageError, UserError
@@ -38,6 +39,7 @@ __all__ = [
     "Function",
     "Gaussian",
     "Mixture",
+    "Nearest",
     "Points",
     "Potential",
     "Problem",
@@ -49,6 +51,7 @@ __all__ = [
     "fingerprint",
     "load",
     "names",
+    "nearest_other_label",
     "parse",
     "problem",
     "read_idx",

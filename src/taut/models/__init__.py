@@ -1,6 +1,8 @@
 """Networks put together from the layers of `taut.nn`, and the plain generator and discriminator of infoGAN."""
 
 from taut.models._choices import classifier_convolutions, classifier_linears
+from taut.models._unit import UnitActivity
+from taut.models.activity import unit_activity
 from taut.models.classifiers import ClassifierOptions, classifiers
 from taut.models.critics import conv_critic, critic_activations, critic_convolutions, critic_linears, dense_critic
 from taut.models.denoisers import conv_denoiser, plain_denoiser
@@ -8,7 +10,6 @@ from taut.models.infogan import infogan_discriminator, infogan_generator
 from taut.models.invertible import InvertibleNetwork, proven_contractions
 from taut.models.lenet import lenet
 from taut.models.mlp import mlp
-from taut.models.unit_activity import UnitActivity, unit_activity
 
 __all__ = [
     "ClassifierOptions",
