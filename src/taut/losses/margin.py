@@ -14,8 +14,11 @@ def temperature_offset_cross_entropy(
     *,
     temperature: float = 0.25,
     offset: float = 1.5 * math.sqrt(2),
-) -> Float[Tensor, ""]:
+    reduction: str = "mean",
+) -> Float[Tensor, "*mean"]:
     r"""t CE((z - o onehot(y)) / t), mean over the batch: pushes until the margin passes `offset`.
+
+    `reduction` "none" gives the loss of each sample. Temperature 1 is the cross-entropy shifted by a margin.
 
     Small temperatures approach the hinge max(0, o - margin). Source: Prach and Lampert (2022); Araujo et al. (2023).
     Errors: ValueError unless temperature > 0.
@@ -28,15 +31,20 @@ def temperature_offset_cross_entropy(
     if not temperature > 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
     shifted = logits - offset * F.one_hot(labels, logits.shape[1]).to(logits.dtype)
-    return temperature * F.cross_entropy(shifted / temperature, labels)
+    return temperature * F.cross_entropy(shifted / temperature, labels, reduction=_reduction(reduction))
 
 
 def margin_loss(
-    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"], *, margin: float
-) -> Float[Tensor, ""]:
+    logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, " batch"],
+    *,
+    margin: float,
+    reduction: str = "mean",
+) -> Float[Tensor, "*mean"]:
     r"""max(0, margin - (z_y - max_{j != y} z_j)), mean over the batch: the multi-class hinge on the smallest margin.
 
-    Scale `margin` by the Lipschitz constant of the network. Errors: ValueError unless margin > 0.
+    Scale `margin` by the Lipschitz constant of the network. `reduction` "none" gives the loss of each sample.
+    Errors: ValueError unless margin > 0.
 
     >>> import torch
     >>> margin_loss(torch.tensor([[1.0, 0.5]]), torch.tensor([0]), margin=2.0)
@@ -46,7 +54,8 @@ def margin_loss(
         raise ValueError(f"margin must be > 0, got {margin}")
     own = F.one_hot(labels, logits.shape[1]).bool()
     others = logits.masked_fill(own, -math.inf).amax(1)
-    return (margin - (logits[own] - others)).clamp_min(0).mean()
+    each = (margin - (logits[own] - others)).clamp_min(0)
+    return each if _reduction(reduction) == "none" else each.mean()
 
 
 def cross_entropy_with_hinge(
@@ -105,3 +114,9 @@ def hkr_loss(
     sign = torch.where(positive, 1.0, -1.0).to(outputs)
     hinge = (margin - sign * outputs).clamp_min(0).mean()
     return alpha * hinge + (1 - alpha) * kr_loss(outputs, positive)
+
+
+def _reduction(name: str) -> str:
+    if name not in ("mean", "none"):
+        raise ValueError(f"reduction must be 'mean' or 'none', got {name!r}")
+    return name

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from taut.losses._samples import refuse_batch_norm
 from taut.losses.margin import kr_loss
 
 
@@ -74,7 +75,7 @@ def gradient_penalty(
         raise ValueError(f"real and fake must be as many samples of one shape, got {real.shape} and {fake.shape}")
     if not 0 <= target < math.inf:
         raise ValueError(f"target must be a finite number >= 0, got {target}")
-    _refuse_batch_norm(critic)
+    refuse_batch_norm(critic)
     share = torch.rand(len(real), generator=generator, device=real.device, dtype=real.dtype)
     share = share.view(-1, *[1] * (real.dim() - 1))
     with torch.enable_grad():
@@ -105,11 +106,3 @@ def clip_weights_(module: nn.Module, limit: float) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.clamp_(-limit, limit)
-
-
-def _refuse_batch_norm(critic: Callable[[Tensor], Tensor]) -> None:
-    for name, module in critic.named_modules() if isinstance(critic, nn.Module) else ():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
-            raise ValueError(
-                f"layer {name} ({type(module).__name__}) mixes samples, so they have no gradients of their own"
-            )

@@ -41,6 +41,8 @@ class Job:
     """Random displacement of the inputs, in pixels."""
     stream: Callable[[Fabric], Batches] | None = None
     """Batches that are read as they are needed, instead of `tensors`, `batch_size` and `max_shift`."""
+    reseed: Callable[[int, int], None] = field(default=lambda step, rank: None)
+    """Called with step and process before the objective: all that it draws by itself is to follow from these."""
     validate: Callable[[nn.Module], dict[str, Any]] = field(default=lambda _: {})
     """Figures of the evaluated model, for metrics.jsonl; called on the first process."""
     validate_every: int = 1
@@ -90,6 +92,7 @@ class _Supervised(Learner):
 
     def update(self, step: int) -> dict[str, Tensor]:
         set_rates(self.optimizers["model"], self.rate(step))
+        self.job.reseed(step, self.fabric.global_rank)
         metrics = self.job.objective(self.network, self.batches.batch(step))
         added = penalty(self.model, self.job.optimizer)
         self.fabric.backward(metrics["loss"] if added is None else metrics["loss"] + added)

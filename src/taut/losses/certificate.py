@@ -1,0 +1,46 @@
+"""Certificate regularisation: a reward for the radius that a classifier with a known constant proves."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from taut.losses._samples import choice, positive
+
+_EXACTLY = "donot_use_mm_for_euclid_dist"
+"""Differences, not products, which lose the digits of rows that are close."""
+
+
+def certificate_regularisation(
+    logits: Float[Tensor, "n classes"],
+    labels: Int[Tensor, " n"],
+    head: Float[Tensor, "classes features"] | None = None,
+    *,
+    lipschitz: float = 1.0,
+    norm: str = "l2",
+) -> Float[Tensor, ""]:
+    r"""-mean max(0, r), r = min_j (z_y - z_j) / (L d_yj): to be added to a loss with a weight, such as 0.5.
+
+    r is the certified radius of a sample if z = W b(x) + c with an L-Lipschitz body b in `norm` and d_ij is the dual
+    norm of w_i - w_j: l2 for "l2", l1 for "linf". Without `head`, which is W, z as a whole is L-Lipschitz, and d is
+    sqrt(2) for "l2", 2 for "linf". Samples that are classified wrongly are left to the loss. What is proven of the
+    trained network is what `taut.certify.robustness` says.
+
+    Errors: ValueError for another norm, L not positive, or a head of another number of classes.
+    Source: Singla, Singla and Feizi (2022).
+
+    >>> certificate_regularisation(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), torch.eye(2))
+    tensor(-0.7071)
+    """
+    choice("norm", norm, ("l2", "linf"))
+    positive("lipschitz", lipschitz)
+    if head is not None and len(head) != logits.shape[1]:
+        raise ValueError(f"the head must have a row for each of {logits.shape[1]} classes, got {len(head)}")
+    gaps = logits.gather(1, labels[:, None]) - logits
+    own = F.one_hot(labels, logits.shape[1]).bool()
+    if head is None:
+        between = torch.full_like(gaps, 2**0.5 if norm == "l2" else 2.0)
+    else:
+        between = torch.cdist(head, head, p=2.0 if norm == "l2" else 1.0, compute_mode=_EXACTLY)[labels]
+    radius = gaps / (lipschitz * between).clamp_min(torch.finfo(gaps.dtype).eps)
+    return -radius.masked_fill(own, torch.inf).amin(1).clamp_min(0).mean()
