@@ -15,7 +15,7 @@ TORCH ?= torch==2.13.0
 
 .venv/.dev: .venv/.app
 	$(BIN)/python -m pip install --quiet "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[app,data,export,imaging,transport]"
+	$(BIN)/python -m pip install --quiet --editable ".[app,attacks,data,export,imaging,transport]"
 	$(BIN)/python -m pip install --quiet --group dev
 	touch $@
 

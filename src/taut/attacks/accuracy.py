@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from taut.attacks.pgd import margins, pgd
+from taut.attacks.gradients import margins
+from taut.attacks.pgd import pgd
 
 
 @dataclass(frozen=True)

@@ -4,24 +4,15 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from taut.attacks.ball import project, random_point
+from taut.attacks.checks import check_options
+from taut.attacks.gradients import climb, cross_entropy, like, minus_margin, steepest
 
 AttackLoss = Literal["margin", "cross-entropy", "both"]
-
-
-def margins(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    """Logit of the label minus the largest other logit: positive where the prediction is right and not tied.
-
-    Example:
-        >>> margins(torch.tensor([[1.0, 3.0, 2.0]]), torch.tensor([1]))
-        tensor([1.])
-    """
-    own = F.one_hot(labels, logits.shape[1]).bool()
-    return logits.gather(1, labels[:, None]).squeeze(1) - logits.masked_fill(own, -math.inf).amax(dim=1)
+OBJECTIVES = {"margin": minus_margin, "cross-entropy": cross_entropy}
 
 
 def pgd(
@@ -67,7 +58,11 @@ def pgd(
         >>> bool(worst[0, 0] < worst[0, 1])
         True
     """
-    _check(inputs, eps, norm, steps, restarts, step_size, loss, bounds)
+    if loss not in ("margin", "cross-entropy", "both"):
+        raise ValueError(f"loss must be 'margin', 'cross-entropy' or 'both', got {loss!r}")
+    if step_size is not None and not (math.isfinite(step_size) and step_size > 0):
+        raise ValueError(f"step_size must be a positive number, got {step_size}")
+    check_options(inputs, eps=eps, norm=norm, steps=steps, restarts=restarts, bounds=bounds)
     generator = generator or torch.Generator().manual_seed(0)
     size = 2.5 * eps / steps if step_size is None else step_size
     worst = inputs.clone()
@@ -78,61 +73,11 @@ def pgd(
         if restart:
             point = random_point(inputs, eps=eps, norm=norm, bounds=bounds, generator=generator)
         for step in range(steps + 1):
-            gradient, margin = _gradient(model, point, labels, climbed)
+            gradient, _, margin = climb(model, point, labels, OBJECTIVES[climbed])
             better = margin < lowest
             lowest = torch.where(better, margin, lowest)
-            worst = torch.where(_like(better, point), point, worst)
+            worst = torch.where(like(better, point), point, worst)
             if step < steps:
                 length = size * (1 - 0.9 * step / steps)
-                point = project(point + length * _steepest(gradient, norm), inputs, eps=eps, norm=norm, bounds=bounds)
+                point = project(point + length * steepest(gradient, norm), inputs, eps=eps, norm=norm, bounds=bounds)
     return worst
-
-
-def _gradient(model: nn.Module, point: Tensor, labels: Tensor, climbed: str) -> tuple[Tensor, Tensor]:
-    """Gradient of the climbed loss with respect to the point, and the margin there."""
-    with torch.enable_grad():
-        point = point.detach().requires_grad_(True)
-        logits = model(point)
-        margin = margins(logits, labels)
-        objective = -margin.sum() if climbed == "margin" else F.cross_entropy(logits, labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(objective, point)
-    return gradient, margin.detach()
-
-
-def _steepest(gradient: Tensor, norm: str) -> Tensor:
-    """Direction of unit norm along which the loss grows fastest."""
-    if norm == "linf":
-        return gradient.sign()
-    length = gradient.flatten(1).norm(dim=1).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return gradient / _like(length, gradient)
-
-
-def _like(per_sample: Tensor, tensor: Tensor) -> Tensor:
-    return per_sample.view(-1, *[1] * (tensor.ndim - 1))
-
-
-def _check(
-    inputs: Tensor,
-    eps: float,
-    norm: str,
-    steps: int,
-    restarts: int,
-    step_size: float | None,
-    loss: str,
-    bounds: tuple[float, float],
-) -> None:
-    if norm not in ("l2", "linf"):
-        raise ValueError(f"norm must be 'l2' or 'linf', got {norm!r}")
-    if loss not in ("margin", "cross-entropy", "both"):
-        raise ValueError(f"loss must be 'margin', 'cross-entropy' or 'both', got {loss!r}")
-    if not (math.isfinite(eps) and eps > 0):
-        raise ValueError(f"eps must be a positive number, got {eps}")
-    if steps < 1 or restarts < 1:
-        raise ValueError(f"steps and restarts must be at least 1, got {steps} and {restarts}")
-    if step_size is not None and not (math.isfinite(step_size) and step_size > 0):
-        raise ValueError(f"step_size must be a positive number, got {step_size}")
-    low, high = bounds
-    if len(inputs) and not (low <= float(inputs.min()) and float(inputs.max()) <= high):
-        raise ValueError(
-            f"inputs must lie in {bounds}, got values in [{float(inputs.min()):g}, {float(inputs.max()):g}]"
-        )

@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from taut.attacks.execution import Execution, executions, format_of
+from taut.attacks.gradients import margins
 from taut.attacks.inside import is_inside
-from taut.attacks.pgd import margins
 from taut.certify.lowering.graph import lower
 from taut.certify.program.program import Program
 

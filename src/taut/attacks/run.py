@@ -1,0 +1,218 @@
+"""Any attack by its name on any classifier: one way to call them, one way to judge them."""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from taut.attacks.accuracy import AttackResult
+from taut.attacks.apgd import apgd
+from taut.attacks.ball import distance
+from taut.attacks.checks import check_logits, check_options
+from taut.attacks.fab import fab
+from taut.attacks.fgsm import fgsm
+from taut.attacks.foolbox_adapter import foolbox_search
+from taut.attacks.methods import METHODS, Settings, settings, stages
+from taut.attacks.nearest import is_broken, settle
+from taut.attacks.pgd import pgd
+from taut.attacks.square import square
+from taut.nn import fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackOutcome:
+    """What an attack reached, judged by the float64 model."""
+
+    settings: Settings
+    """The attack, with every option that it ran with."""
+    radii: tuple[float, ...]
+    """At which it ran; those asked for, where it looks for the nearest point."""
+    result: AttackResult
+    """`broken_at` is the distance, in float64, of the nearest misclassified point that was found."""
+
+    @property
+    def minimal(self) -> bool:
+        """Whether distances were made small, rather than a radius used up."""
+        return METHODS[self.settings.name].minimal
+
+    def distances(self) -> Float[Tensor, " correct"]:
+        """Of the correctly classified samples; infinity where nothing was found. Upper bounds of the true distances."""
+        return self.result.broken_at[self.result.broken_at > 0]
+
+    def success_rate(self) -> float:
+        """Fraction of the correctly classified samples that the attack changed, within the largest radius if it is one
+        within radii; NaN where none is correct."""
+        reached = self.distances() if self.minimal else self.distances() - max(self.radii)
+        return float((torch.isfinite(reached) if self.minimal else reached <= 0).double().mean())
+
+
+def run_attack(
+    name: str,
+    model: nn.Module,
+    inputs: Float[Tensor, "samples *shape"],
+    labels: Int64[Tensor, " samples"],
+    *,
+    eps: float | Sequence[float] | None = None,
+    norm: str = "l2",
+    steps: int | None = None,
+    restarts: int | None = None,
+    loss: str | None = None,
+    seed: int = 0,
+    batch_size: int = 500,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> AttackOutcome:
+    r"""The nearest misclassified point that the attack finds for each sample, with its distance in `norm`: an upper
+    bound of the distance to the boundary, judged by the float64 model.
+
+    The search runs in the model's own precision on its folded form. A point counts only if the float64 model
+    misclassifies it; its distance is computed in float64; it lies in the box [0, 1]. What breaks a sample at one
+    radius counts at every larger one. Points of attacks for the nearest one are drawn back to the boundary by
+    bisection.
+
+    Args:
+        name: fgsm, pgd, apgd, apgd-dlr, square, auto (within radii); deepfool, cw, boundary, hopskipjump, ddn, fmn, fab
+            (nearest point).
+        model: A classifier that returns logits, folded or not; it is left alone.
+        inputs: In [0, 1].
+        labels: True classes.
+        eps: Radius or radii in input units; needed by the attacks within radii.
+        norm: "l2" or "linf".
+        steps: As each attack counts them; its own number when None.
+        restarts: Of the attacks that have them.
+        loss: Of fgsm and pgd.
+        seed: Of all random numbers.
+        batch_size: Samples attacked at a time.
+        device: Where to compute.
+        progress: Called with the work done and all of it.
+
+    Raises:
+        ValueError: Options that the attack lacks, inputs outside the box, outputs that are no logits, labels outside
+            the classes, or a package that is not installed.
+
+    Example:
+        >>> model = nn.Linear(2, 2, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.copy_(torch.eye(2))
+        >>> outcome = run_attack("fab", model, torch.tensor([[0.6, 0.5]]), torch.tensor([0]))
+        >>> round(float(outcome.result.broken_at), 6)  # 0.1 / sqrt(2)
+        0.070711
+    """
+    chosen = settings(name, norm=norm, steps=steps, restarts=restarts, loss=loss)
+    radii = _radii(name, eps)
+    check_options(inputs)
+    searched = fold(copy.deepcopy(model)).to(device).eval().requires_grad_(False)
+    judge = copy.deepcopy(searched).double()
+    dtype = next((parameter.dtype for parameter in searched.parameters()), torch.float32)
+    if len(inputs):
+        check_logits(searched, inputs[:64].to(device, dtype))
+        _check_labels(searched, inputs[:1].to(device, dtype), labels, len(inputs))
+    generator = torch.Generator().manual_seed(seed)
+    example, broken_at = inputs.double().clone(), torch.full((len(inputs),), math.inf, dtype=torch.float64)
+    plan = [(stage, at) for stage in stages(chosen) for at in (radii if not METHODS[stage.name].minimal else (None,))]
+    for start in range(0, len(inputs), batch_size):
+        rows = slice(start, min(start + batch_size, len(inputs)))
+        work = _Batch(searched, judge, inputs[rows].to(device), labels[rows].to(device), dtype, norm, seed)
+        for place, (stage, at) in enumerate(plan, 1):
+            work.attack(stage, at, radii, generator)
+            if progress is not None:
+                done = start * len(plan) + place * (rows.stop - start)
+                progress(done, len(inputs) * len(plan))
+        broken_at[rows], example[rows] = work.broken_at.cpu(), work.example.cpu()
+    return AttackOutcome(settings=chosen, radii=radii, result=AttackResult(broken_at, example))
+
+
+class _Batch:
+    """Samples under attack, with the nearest misclassified point that is known of each."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        judge: nn.Module,
+        inputs: Tensor,
+        labels: Tensor,
+        dtype: torch.dtype,
+        norm: str,
+        seed: int,
+    ) -> None:
+        self.model, self.judge, self.labels, self.norm, self.seed = model, judge, labels, norm, seed
+        self.points, self.exact = inputs.to(dtype), inputs.double()
+        self.example = self.exact.clone()
+        wrong = is_broken(judge, self.exact, labels)
+        self.broken_at = torch.where(wrong, 0.0, math.inf).double()
+
+    def attack(self, stage: Settings, at: float | None, radii: Sequence[float], generator: torch.Generator) -> None:
+        """Run one attack on the samples that still stand: at its radius, or at the smallest of all."""
+        limit = at if at is not None else min(radii, default=0.0)
+        left = torch.nonzero(self.broken_at > limit).squeeze(1)
+        if not len(left):
+            return
+        inputs, labels = self.points[left], self.labels[left]
+        if at is not None:
+            found = within(stage, self.model, inputs, labels, at, generator).double()
+            broken = is_broken(self.judge, found, labels)
+        else:
+            found = self._nearest(stage, inputs, labels, generator)
+            found, broken = settle(self.judge, self.exact[left], labels, found)
+        size = distance(found, self.exact[left], self.norm)
+        closer = broken & (size < self.broken_at[left])
+        self.broken_at[left[closer]] = size[closer]
+        self.example[left[closer]] = found[closer]
+
+    def _nearest(self, stage: Settings, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        steps = stage.steps or 1
+        if stage.name == "fab":
+            restarts = stage.restarts or 1
+            return fab(self.model, inputs, labels, norm=self.norm, steps=steps, restarts=restarts, generator=generator)
+        return foolbox_search(
+            stage.name, self.model, inputs, labels, norm=self.norm, steps=steps, seed=self.seed, pool=self.points
+        )
+
+
+def within(
+    stage: Settings,
+    model: nn.Module,
+    inputs: Float[Tensor, "batch *shape"],
+    labels: Int64[Tensor, " batch"],
+    eps: float,
+    generator: torch.Generator,
+) -> Float[Tensor, "batch *shape"]:
+    """The worst point within `eps` that one of the attacks within a radius finds."""
+    steps, restarts, norm = stage.steps or 1, stage.restarts or 1, stage.norm
+    if stage.name == "fgsm":
+        loss = "margin" if stage.loss == "margin" else "cross-entropy"
+        return fgsm(model, inputs, labels, eps=eps, norm=norm, loss=loss)
+    if stage.name == "pgd":
+        loss = stage.loss or "both"
+        return pgd(
+            model, inputs, labels, eps=eps, norm=norm, steps=steps, restarts=restarts, loss=loss, generator=generator
+        )
+    if stage.name == "square":
+        return square(model, inputs, labels, eps=eps, norm=norm, steps=steps, generator=generator)
+    loss = "dlr" if stage.name == "apgd-dlr" else "cross-entropy"
+    return apgd(
+        model, inputs, labels, eps=eps, norm=norm, steps=steps, restarts=restarts, loss=loss, generator=generator
+    )
+
+
+def _radii(name: str, eps: float | Sequence[float] | None) -> tuple[float, ...]:
+    radii = () if eps is None else (eps,) if isinstance(eps, (int, float)) else tuple(sorted(eps))
+    if not all(math.isfinite(radius) and radius > 0 for radius in radii):
+        raise ValueError(f"eps must be positive numbers, got {eps}")
+    if not radii and not METHODS[name].minimal:
+        raise ValueError(f"{name} attacks within a radius: give eps")
+    return radii
+
+
+def _check_labels(model: nn.Module, one: Tensor, labels: Tensor, samples: int) -> None:
+    classes = model(one).shape[1]
+    if labels.shape != (samples,):
+        raise ValueError(
+            f"there must be a label for each of {samples} samples, got labels of shape {tuple(labels.shape)}"
+        )
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise ValueError(f"labels must lie in 0 .. {classes - 1}, got {int(labels.min())} .. {int(labels.max())}")
