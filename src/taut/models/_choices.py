@@ -32,8 +32,8 @@ def classifier_convolutions() -> dict[str, type[nn.Module]]:
 
 
 def classifier_linear(option: str, name: str, bjorck_steps: int) -> Callable[[int, int], nn.Module]:
-    """What makes the linear layer called `name`, a "bjorck" one with so many steps (0: the limit). ValueError for a name
-    that is not known."""
+    """What makes the linear layer called `name`, a "bjorck" one with so many steps (0: the limit). ValueError for a
+    name that is not known."""
     cls = named(option, name, classifier_linears())
     if bjorck_steps < 0:
         raise ValueError(f"bjorck_steps must not be negative, got {bjorck_steps}")

@@ -1,11 +1,15 @@
 """What the networks share: layers by their names, and chains of dense layers and activations."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+
+from taut import nn as tnn
+from taut.nn.composition.constrained import is_constrained
 
 
 def named(option: str, name: str, known: Mapping[str, type[nn.Module]]) -> type[nn.Module]:
@@ -45,6 +49,22 @@ def dense_layers(
         layers += [linear(features, width), act, *drops(dropout)]
         features = narrowed
     return layers, features
+
+
+def chain(*layers: nn.Module, lipschitz: float) -> nn.Sequential:
+    """K times the layers one after the other: a `taut.nn.Sequential`, whose K is a promise, where all are constrained.
+
+    Dropout and torch's own layers are not; with them it is a torch.nn.Sequential, which promises nothing.
+    """
+    if all(is_constrained(layer) for layer in layers):
+        return tnn.Sequential(*layers, lipschitz=lipschitz)
+    *body, head = layers
+    if not 0 < lipschitz < math.inf:
+        raise ValueError(f"lipschitz must be a positive finite number, got {lipschitz!r}")
+    if lipschitz != 1.0:
+        scaled = is_constrained(head)
+        head = tnn.Sequential(head, lipschitz=lipschitz) if scaled else nn.Sequential(head, tnn.Scale(lipschitz))
+    return nn.Sequential(*body, head)
 
 
 def drops(share: float, cls: type[nn.Module] = nn.Dropout) -> list[nn.Module]:

@@ -11,8 +11,7 @@ from taut.models.mlp import mlp
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions:
-    """What can be chosen of a classifier of any architecture; each uses what it has a use for, and refuses the rest where
-    it is not as here."""
+    """What can be chosen of a classifier of any architecture; each uses what it has a use for."""
 
     width: int = 512
     """Features of each hidden dense layer."""

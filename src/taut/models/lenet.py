@@ -6,7 +6,7 @@ from torch import nn
 
 from taut import nn as tnn
 from taut.models._choices import classifier_convolutions, classifier_linear
-from taut.models._parts import check_shape, dense_layers, drops, made_activation, named
+from taut.models._parts import chain, check_shape, dense_layers, drops, made_activation, named
 from taut.models.critics import critic_activations
 
 _KERNEL = 5
@@ -29,7 +29,7 @@ def lenet(
     lipschitz: float = 1.0,
     dropout: float = 0.0,
     bjorck_steps: int = 0,
-) -> tnn.Sequential:
+) -> nn.Sequential:
     r"""K head(dense(...flatten(act(max2(conv(act(max2(conv(x)))))))): K-Lipschitz in the norm of the layers chosen.
 
     Convolutions are 5 x 5 with `channels` and twice as many outputs, unpadded (with zeros around pictures whose smaller
@@ -93,4 +93,4 @@ def lenet(
         dropout=dropout,
     )
     last = classifier_linear("head", head, bjorck_steps)
-    return tnn.Sequential(*layers, nn.Flatten(), *hidden, last(features, classes), lipschitz=lipschitz)
+    return chain(*layers, nn.Flatten(), *hidden, last(features, classes), lipschitz=lipschitz)

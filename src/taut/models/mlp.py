@@ -4,9 +4,8 @@ import math
 
 from torch import nn
 
-from taut import nn as tnn
 from taut.models._choices import classifier_linear
-from taut.models._parts import check_shape, dense_layers, named
+from taut.models._parts import chain, check_shape, dense_layers, named
 from taut.models.critics import critic_activations
 
 
@@ -23,7 +22,7 @@ def mlp(
     lipschitz: float = 1.0,
     dropout: float = 0.0,
     bjorck_steps: int = 0,
-) -> tnn.Sequential:
+) -> nn.Sequential:
     r"""K head(act(linear(...act(linear(flatten(x)))...))), every logit K-Lipschitz in the norm of the layers chosen.
 
     With orthogonal layers and the unit-norm head, logit i minus logit j is (K ||w_i - w_j||)-Lipschitz in l2, w
@@ -64,4 +63,4 @@ def mlp(
         group_size=group_size,
         dropout=dropout,
     )
-    return tnn.Sequential(nn.Flatten(), *layers, last(features, classes), lipschitz=lipschitz)
+    return chain(nn.Flatten(), *layers, last(features, classes), lipschitz=lipschitz)

@@ -48,9 +48,9 @@ class BjorckLinear(nn.Linear):
     in_features, columns otherwise. Starts orthogonal.
 
     Shapes: (*, in_features) -> (*, out_features).
-    With `steps` the weight is V after so many Björck steps, as in `taut.functional.bjorck_steps`: still 1-Lipschitz, but
-    singular values below 1 are only on their way to 1. The free weight is the same, so that a network trained with few
-    steps can be loaded into one that converges.
+    With `steps` the weight is V after so many Björck steps, as in `taut.functional.bjorck_steps`: still 1-Lipschitz,
+    but singular values below 1 are only on their way to 1. The free weight is the same, so that a network trained with
+    few steps can be loaded into one that converges.
 
     Args: `method` as in `taut.functional.polar_factor`; bias, device, dtype as in torch.nn.Linear.
     Errors: ValueError for sizes below 1, an unknown method, or steps below 1.

@@ -43,7 +43,8 @@ def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
     if len(run_dirs) < 2:
         raise UsageError(f"a comparison needs at least two runs, got {len(run_dirs)}")
     rows = rows_of([_read(Path(run_dir)) for run_dir in run_dirs])
-    pictures = [_curves(norm, rows) for norm in sorted({row.result.norm for row in rows if row.run.evaluation})]
+    proven = [row for row in rows if row.run.evaluation and row.result.certified]
+    pictures = [_curves(norm, rows) for norm in sorted({row.result.norm for row in proven})]
     page = render("classification/comparison.html", _context(rows, pictures))
     for drawn in pictures:
         write_bytes(out.with_name(f"{out.stem}-{drawn.name}.png"), drawn.light)
@@ -110,7 +111,11 @@ def _curves(norm: str, rows: list[Row]) -> Picture:
 
 def draw_curves(norm: str, rows: list[Row], palette: Palette) -> Figure:
     """The curves of the runs that certify in `norm`: radii in two norms have no axis in common."""
-    drawn = [(row, row.run.evaluation) for row in rows if row.run.evaluation and row.result.norm == norm]
+    drawn = [
+        (row, row.run.evaluation)
+        for row in rows
+        if row.run.evaluation and row.result.certified and row.result.norm == norm
+    ]
     listed = [eps for row, _ in drawn for eps in row.result.certified]
     figure = new_figure(9.6, 4.8)
     axes = figure.add_subplot()

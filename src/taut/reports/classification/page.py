@@ -40,7 +40,7 @@ def _pictures(run: Run) -> dict[str, Picture | None]:
     logged = metrics if metrics and not metrics.empty else None
     layers = result.layers if result else []
     return {
-        "certified": certified_picture(result, evaluation) if result and evaluation else None,
+        "certified": certified_picture(result, evaluation) if result and result.certified and evaluation else None,
         "margins": margin_picture(evaluation) if evaluation else None,
         "most": grid_picture("most_certified", evaluation, most) if evaluation and most else None,
         "least": grid_picture("least_certified", evaluation, least) if evaluation and least else None,

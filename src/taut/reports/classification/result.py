@@ -32,7 +32,8 @@ class Result:
     samples: int
     norm: str
     accuracy: float
-    lipschitz_bound: float
+    lipschitz_bound: float | None
+    """None where the network has no certificate."""
     certified: dict[float, float]
     """Fraction of the samples whose certified radius is larger than the key."""
     attacked: dict[float, float]
@@ -52,7 +53,9 @@ def read_result(path: Path) -> Result:
         samples=fields.count("samples"),
         norm=_norm(fields),
         accuracy=fields.number("accuracy"),
-        lipschitz_bound=fields.number("lipschitz_bound"),
+        lipschitz_bound=fields.optional_number("lipschitz_bound")
+        if not fields.mapping("certified")
+        else fields.number("lipschitz_bound"),
         certified=fields.by_radius("certified"),
         attacked=fields.by_radius("attacked"),
         attack=_read_attack(fields),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from taut import data, models
-from taut import nn as tnn
 from taut.attacks import AttackLoss, Norm
 from taut.errors import require
 from taut.training.engine import EngineConfig
@@ -14,13 +13,17 @@ from taut.training.optimizers import OptimizerConfig
 
 if TYPE_CHECKING:
     ActivationName = str
+    ArchitectureName = str
+    ConvolutionName = str
     DatasetName = str
     LinearName = str
 else:
     # The choices are what the rooms below export, so that a new layer or data set is offered without a line here.
     ActivationName = Literal[tuple(models.critic_activations())]
+    ArchitectureName = Literal[tuple(models.classifiers())]
+    ConvolutionName = Literal[tuple(models.classifier_convolutions())]
     DatasetName = Literal[data.names()]
-    LinearName = Literal[tuple(tnn.linears())]
+    LinearName = Literal[tuple(models.classifier_linears())]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +46,23 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A fully connected network: hidden linear layers, each followed by an activation, and a linear head."""
+    """A classifier: hidden layers, each followed by an activation, and a linear head."""
 
+    architecture: ArchitectureName = "mlp"
+    """mlp is fully connected; the others are for pictures."""
     width: int = 512
-    """Features of each hidden layer."""
+    """Features of each hidden dense layer."""
     depth: int = 3
-    """Number of hidden layers."""
+    """Number of hidden dense layers."""
+    channels: int = 0
+    """Channels of the first convolution, of architectures that have some; 0 takes the published number."""
     linear: LinearName = "bjorck"
-    """Hidden linear layers."""
+    """Hidden dense layers; linear is torch's own, with no constraint, to compare with."""
+    convolution: ConvolutionName = "aoc"
+    """Convolutions, of architectures that have some; conv is torch's own, with no constraint, to compare with."""
+    bjorck_steps: int = 0
+    """Björck steps of dense layers called bjorck: few are quick and leave them bounded but not orthogonal, which
+    `taut finetune RUN --orthonormal` mends; 0 is the limit, orthogonal at once."""
     activation: ActivationName = "max-min"
     """Activation after each hidden layer; relu is there to compare with."""
     group_size: int = 2
@@ -58,7 +70,15 @@ class ModelConfig:
     head: LinearName = "unit-norm"
     """Last linear layer."""
     lipschitz: float = 1.0
-    """Lipschitz constant of each logit."""
+    """Lipschitz constant of each logit, by construction where every layer is constrained."""
+    dropout: float = 0.0
+    """Share of the hidden features that training sets to 0, the others grow by 1/(1 - dropout); evaluation and
+    certificates have none of it."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout:g}")
+        require(self.channels >= 0, f"channels must not be negative, got {self.channels}")
+        require(self.bjorck_steps >= 0, f"bjorck-steps must not be negative, got {self.bjorck_steps}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +114,9 @@ class EvaluationConfig:
     """Restarts of each attack, the first from the sample itself."""
     attack_loss: AttackLoss = "both"
     """What the attack climbs: minus the margin, the cross-entropy, or both in turn."""
+    certify: bool = True
+    """Prove a radius for each held-out sample; a network without a proof must be trained with --no-certify, and its
+    result says so."""
     validate_every: int = 1
     """Epochs between two validations."""
 

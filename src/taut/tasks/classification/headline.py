@@ -10,10 +10,11 @@ def headline(figures: Mapping[str, Any]) -> list[Headline]:
     """Accuracy, certified at the smallest, the middle and the largest radius, under attack at the middle one, and the
     proven constant."""
     certified, attacked = figures["certified"], figures["attacked"]
-    radii = sorted(certified, key=float)
-    middle = radii[len(radii) // 2]
+    radii = sorted(certified or attacked, key=float)
+    middle = radii[len(radii) // 2] if radii else None
     fractions = {"accuracy": figures["accuracy"]}
-    fractions |= {f"certified at {eps}": certified[eps] for eps in dict.fromkeys([radii[0], middle, radii[-1]])}
+    if certified and middle:
+        fractions |= {f"certified at {eps}": certified[eps] for eps in dict.fromkeys([radii[0], middle, radii[-1]])}
     if middle in attacked:
         some = figures.get("attack", {}).get("samples", figures.get("samples"))
         of = "" if some == figures.get("samples") else f", of {some}"  # other samples than those above

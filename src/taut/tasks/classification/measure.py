@@ -1,9 +1,11 @@
 """Certified and attacked accuracy of a folded network, and the check that the two do not contradict each other."""
 
+import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from taut import attacks, certify
 from taut.attacks import AttackResult
@@ -33,6 +35,45 @@ def certified(
             )
         except (TypeError, ValueError) as error:
             raise UserError(f"cannot certify this network: {' '.join(str(error).split())}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncertified:
+    """What a network without a certificate computes for each sample: fields as those of `taut.certify.Certificate`,
+    with nothing proven in them."""
+
+    margin: Tensor
+    prediction: Tensor
+    label: Tensor
+    lipschitz_bound: None = None
+
+    @property
+    def radius(self) -> Tensor:
+        """0 for each sample: nothing is proven."""
+        return torch.zeros(len(self.label), dtype=torch.float64)
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the samples whose computed class is the label."""
+        return float((self.prediction == self.label).double().mean())
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, split: Split) -> Uncertified:
+    """Class and margin of every sample of `split`, computed in float64."""
+    # in float64, as certificates are: what is compared with an attack must be the same network
+    double = copy.deepcopy(model).double().eval()
+    logits = torch.cat([double(part.double()) for part in split.inputs.split(1000)])
+    finite = logits.isfinite().all(dim=1)
+    prediction = torch.where(finite, logits.argmax(dim=1), -1)
+    return Uncertified(margin=attacks.margins(logits, split.labels), prediction=prediction, label=split.labels)
+
+
+def assessed(
+    model: nn.Module, split: Split, config: EvaluationConfig, *, quiet: bool = False
+) -> certify.Certificate | Uncertified:
+    """What is proven of `model` on `split`, or, where the configuration says that nothing is to be, computed."""
+    return certified(model, split, norm=config.norm, quiet=quiet) if config.certify else predicted(model, split)
 
 
 def save_certificate(certificate: certify.Certificate, model: nn.Module, split: Split, path: Path) -> list[Path]:
@@ -72,7 +113,9 @@ def attacked(
         )
 
 
-def check_consistent(certificate: certify.Certificate, attack: AttackResult, split: Split, folder: Path) -> None:
+def check_consistent(
+    certificate: certify.Certificate | Uncertified, attack: AttackResult, split: Split, folder: Path
+) -> None:
     """Raise UserError if the attack changed a sample within its certified radius; the sample is saved in `folder`.
 
     It cannot happen unless a proof, or its implementation, is wrong.

@@ -10,6 +10,7 @@ from taut import certify
 from taut.attacks import AttackResult
 from taut.data import Dataset, Split
 from taut.tasks.classification.config import Config, EvaluationConfig
+from taut.tasks.classification.measure import Uncertified
 from taut.tasks.layers import layer_rows
 from taut.tasks.provenance import provenance
 
@@ -23,7 +24,7 @@ def result(
     command: Sequence[str],
     dataset: Dataset,
     model: nn.Module,
-    certificate: certify.Certificate,
+    certificate: certify.Certificate | Uncertified,
     attack: AttackResult | None,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
@@ -34,21 +35,25 @@ def result(
         "dataset": dataset.name,
         "samples": len(dataset.test),
         **accuracies(config.evaluation, certificate, attack),
-        "layers": layer_rows(model, config.evaluation.norm, dataset.problem.shape),
+        "layers": layer_rows(model, config.evaluation.norm, dataset.problem.shape) if config.evaluation.certify else [],
         **provenance(command=command, seed=config.seed, seconds=seconds),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
 
 
 def accuracies(
-    config: EvaluationConfig, certificate: certify.Certificate, attack: AttackResult | None
+    config: EvaluationConfig, certificate: certify.Certificate | Uncertified, attack: AttackResult | None
 ) -> dict[str, Any]:
-    """Clean, certified and attacked accuracy and the Lipschitz bound; the part of result.json that depends on radii."""
+    """Clean, certified and attacked accuracy and the Lipschitz bound; the part of result.json that depends on radii.
+
+    Of a network without a certificate nothing is certified, and the bound is None.
+    """
+    proven = certificate if isinstance(certificate, certify.Certificate) else None
     figures: dict[str, Any] = {
         "accuracy": certificate.accuracy,
         "norm": config.norm,
         "lipschitz_bound": certificate.lipschitz_bound,
-        "certified": {f"{eps:g}": certificate.certified_accuracy(eps) for eps in sorted(config.radii)},
+        "certified": {f"{eps:g}": proven.certified_accuracy(eps) for eps in sorted(config.radii)} if proven else {},
         "attacked": {},
         "attack": {},
     }
@@ -63,12 +68,14 @@ def accuracies(
             "restarts": config.attack_restarts,
             "loss": config.attack_loss,
             "accuracy": attack.accuracy(0.0),
-            "certified": {f"{eps:g}": float((radius > eps).double().mean()) for eps in sorted(config.radii)},
+            "certified": {f"{eps:g}": float((radius > eps).double().mean()) for eps in sorted(config.radii)}
+            if proven
+            else {},
         }
     return figures
 
 
-def evaluation_tensors(split: Split, certificate: certify.Certificate) -> dict[str, Tensor]:
+def evaluation_tensors(split: Split, certificate: certify.Certificate | Uncertified) -> dict[str, Tensor]:
     """The per-sample tensors of evaluation.safetensors but for the attacks, and the pictures with the extreme radii."""
     radius = torch.as_tensor(certificate.radius, dtype=torch.float64)
     label = torch.as_tensor(certificate.label, dtype=torch.int64)
@@ -88,7 +95,7 @@ def evaluation_tensors(split: Split, certificate: certify.Certificate) -> dict[s
 
 
 def attack_tensors(
-    config: EvaluationConfig, certificate: certify.Certificate, attack: AttackResult
+    config: EvaluationConfig, certificate: certify.Certificate | Uncertified, attack: AttackResult
 ) -> dict[str, Tensor]:
     """`attacked_<eps>`, for every sample: still correct after the attacks of size up to eps.
 

@@ -1,6 +1,7 @@
 """From a config to the pieces of a run: network, loss, validation."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -20,18 +21,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def build_model(config: ModelConfig, problem: Problem) -> nn.Module:
     """The network that `config` describes. Raises UsageError for sizes that no such network has."""
+    options = models.ClassifierOptions(
+        **{field.name: getattr(config, field.name) for field in fields(models.ClassifierOptions)}
+    )
     try:
-        return models.mlp(
-            problem.shape,
-            len(problem.classes),
-            width=config.width,
-            depth=config.depth,
-            linear=config.linear,
-            activation=config.activation,
-            group_size=config.group_size,
-            head=config.head,
-            lipschitz=config.lipschitz,
-        )
+        return models.classifiers()[config.architecture](problem.shape, len(problem.classes), options)
     except (ValueError, TypeError) as error:
         raise UsageError(f"cannot build the network: {' '.join(str(error).split())}") from error
 
@@ -72,17 +66,29 @@ def validation(
 
     @torch.no_grad()
     def figures(model: nn.Module) -> dict[str, Any]:
-        plain = tnn.fold(model)
+        plain = tnn.fold(model).eval()
         dtype = next(plain.parameters()).dtype
         logits = torch.cat([plain(part.to(dtype)) for part in inputs.split(2000)])
-        radius = radius_estimate(plain, logits, labels, config.norm)
-        return {
+        found: dict[str, Any] = {
             "loss": float(loss(logits, labels)),
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
-            "certified_estimate": {f"{eps:g}": float((radius > eps).float().mean()) for eps in config.radii},
         }
+        if config.certify and is_constrained(model):
+            radius = radius_estimate(plain, logits, labels, config.norm)
+            found["certified_estimate"] = {f"{eps:g}": float((radius > eps).float().mean()) for eps in config.radii}
+        return found
 
     return figures
+
+
+def is_constrained(model: nn.Module) -> bool:
+    """Whether no layer of `model` is torch's own with weights that nothing bounds: only then is the body 1-Lipschitz by
+    construction, and the estimate of radii not just a number."""
+    return not any(
+        type(module).__module__.startswith("torch.nn.modules.")
+        and next(module.parameters(recurse=False), None) is not None
+        for module in model.modules()
+    )
 
 
 def radius_estimate(

@@ -58,10 +58,14 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
     check_fit(config.data, dataset.problem)
     check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
-    try:
-        certify.lower(tnn.fold(model), dataset.problem.shape)
-    except TypeError as error:
-        raise UsageError(f"the network could be trained but not certified: {error}") from error
+    if config.evaluation.certify:
+        try:
+            certify.lower(tnn.fold(model).eval(), dataset.problem.shape)
+        except TypeError as error:
+            raise UsageError(
+                f"the network could be trained but not certified: {error} (to train it all the same, without a "
+                "certificate: --config.evaluation.no-certify)"
+            ) from error
     return _Prepared(dataset, model)
 
 
@@ -98,7 +102,7 @@ def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session)
     write_tensors(folder.folded, plain.state_dict())
 
     started = time.monotonic()
-    certificate = measure.certified(plain, dataset.test, norm=config.evaluation.norm)
+    certificate = measure.assessed(plain, dataset.test, config.evaluation)
     seconds["certify"] = time.monotonic() - started
     tensors = outcome.evaluation_tensors(dataset.test, certificate)
 
@@ -112,7 +116,9 @@ def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session)
         tensors |= outcome.attack_tensors(config.evaluation, certificate, attack)
         measure.check_consistent(certificate, attack, dataset.test, folder.path)
 
-    measure.save_certificate(certificate, plain, dataset.test, folder.certificate)
+    proof: list[Path] = []
+    if isinstance(certificate, certify.Certificate):
+        proof = measure.save_certificate(certificate, plain, dataset.test, folder.certificate)
     write_tensors(folder.evaluation, tensors)
     figures = outcome.result(
         config,
@@ -125,7 +131,7 @@ def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session)
         seconds=seconds,
     )
     write_json(folder.result, figures)
-    written = [folder.result, folder.certificate, folder.network, folder.samples, folder.folded, report(folder)]
+    written = [folder.result, *proof, folder.folded, report(folder)]
     print_result(figures, title=title(dataset), written=written)
 
 

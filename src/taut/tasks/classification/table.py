@@ -16,7 +16,8 @@ def print_result(
     console.print(title, style="bold", highlight=False, soft_wrap=True)
     console.print(accuracy_table(figures))
     norm, bound = figures["norm"], figures["lipschitz_bound"]
-    console.print(f"proven Lipschitz constant of the network ({norm}): {bound:.7g}", highlight=False, soft_wrap=True)
+    proven = "not certified" if bound is None else f"proven Lipschitz constant of the network ({norm}): {bound:.7g}"
+    console.print(proven, highlight=False, soft_wrap=True)
     attack = figures.get("attack") or {}
     if attack.get("samples", 0) < figures.get("samples", 0) and attack:
         console.print(
@@ -29,10 +30,11 @@ def print_result(
 def accuracy_table(figures: Mapping[str, Any]) -> Table:
     """Certified and attacked accuracy by radius; the first row, radius 0, is the clean accuracy."""
     attack = figures.get("attack") or {}
-    partial = bool(attack) and attack["samples"] < figures.get("samples", attack["samples"])
+    certified = figures["certified"]
+    partial = bool(attack and certified) and attack["samples"] < figures.get("samples", attack["samples"])
     table = Table()
     table.add_column(f"{figures['norm']} radius", justify="right")
-    table.add_column("certified", justify="right")
+    table.add_column("certified" if certified else "not certified", justify="right")
     if partial:
         table.add_column("certified, attacked samples only", justify="right")
     if attack:
@@ -40,8 +42,8 @@ def accuracy_table(figures: Mapping[str, Any]) -> Table:
     clean = _percent(figures["accuracy"])
     same = _percent(attack["accuracy"]) if attack else ""
     table.add_row("0 (accuracy)", clean, *([same] if partial else []), *([same] if attack else []))
-    for eps, share in figures["certified"].items():
-        cells = [eps, _percent(share)]
+    for eps in certified or figures["attacked"]:
+        cells = [eps, _percent(certified[eps]) if certified else "-"]
         if partial:
             cells.append(_percent(attack["certified"][eps]))
         if attack:
