@@ -33,6 +33,7 @@ from taut.functional.reshaped_kernel import reshaped_orthogonal, windows_per_pix
 from taut.functional.residual import cpl_outer, cpl_outer_kernel, sll_outer, sll_outer_kernel
 from taut.functional.skew_exponential import exponential_excess, skew_kernel, truncated_exponential
 from taut.functional.smooth import concat_relu, smooth, smooth_max_min
+from taut.functional.soft_distance import soft_linf_distance
 from taut.functional.sort_neuron import sort_neuron
 from taut.functional.sorting import full_sort, group_sort, max_min, max_out
 
@@ -91,6 +92,7 @@ __all__ = [
     "sll_outer_kernel",
     "smooth",
     "smooth_max_min",
+    "soft_linf_distance",
     "solve_contraction",
     "sort_neuron",
     "spectral_normalize",

@@ -33,6 +33,7 @@ class TestLInfDistLinear(MapContract):
         {"p": 1.5},
         {"p": float("nan")},
         {"init": "zero"},
+        {"relaxation": "hard"},
     )
     bad_inputs = (({"in_features": 6, "out_features": 4}, (3, 5)),)
 
@@ -55,6 +56,23 @@ def test_relaxed_constants_are_bounds_and_are_reached(p: float) -> None:
         change, distance = (layer(near) - layer(other)).abs(), (near - other).abs().amax(1)
         assert bool((change.amax(1) <= bound * distance * (1 + ROUNDING)).all())
         assert bool((change.norm(dim=1) <= taut.lipschitz_bound(layer) * (near - other).norm(dim=1)).all())
+
+
+def test_a_soft_layer_is_1_lipschitz_at_every_exponent_and_folds_at_infinity() -> None:
+    torch.manual_seed(0)
+    layer = LInfDistLinear(30, 5, p=8.0, relaxation="soft", dtype=torch.float64)
+    assert taut.lipschitz_bound(layer, norm="linf") == 1.0
+    assert "relaxation='soft'" in repr(layer)
+    x = torch.randn(200, 30, dtype=torch.float64)
+    near = x + 0.1 * torch.randn(200, 30, dtype=torch.float64).sign()
+    assert float((layer(near) - layer(x)).abs().max().detach()) <= 0.1 * (1 + ROUNDING)
+    hard = LInfDistLinear(30, 5, dtype=torch.float64)
+    hard.load_state_dict(layer.state_dict())
+    hard.relax_(math.inf)
+    assert float((layer(x) - hard(x)).min().detach()) > 0.01
+    layer.relax_(math.inf)
+    assert torch.equal(layer(x), hard(x))
+    assert torch.equal(taut.fold(layer)(x), hard(x))
 
 
 def test_l2_constant_is_reached_where_all_rows_watch_one_input() -> None:
