@@ -14,7 +14,7 @@ _EXACTLY = "donot_use_mm_for_euclid_dist"
 def certificate_regularisation(
     logits: Float[Tensor, "n classes"],
     labels: Int[Tensor, " n"],
-    head: Float[Tensor, "classes features"] | None = None,
+    head: Float[Tensor, "rows features"] | None = None,
     *,
     lipschitz: float = 1.0,
     norm: str = "l2",

@@ -31,7 +31,8 @@ def kernel_orthogonality(
     C^T C in its place where C has more rows than columns. Computed from the kernel alone, as its correlation with
     itself, which is C C^T on every picture of at least 2 k - 1 pixels a side. 0 means that C is orthogonal: a kernel
     whose matrix (out, in * taps) has orthonormal rows is not enough. With zero padding the outputs at the border see
-    less, and C is bounded by 1 instead. Strides and dilations that share a factor act as their quotients by it.
+    less, and C is bounded by 1 instead. A stride and a
+    dilation that share a factor act as their quotients by it, on the pixels that are seen at all.
 
     Args: kernel, one, two or three spatial axes; stride, dilation and groups of the convolution.
     Errors: ValueError where these do not fit the kernel.
