@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from taut import data, models
 from taut.attacks import AttackLoss, Norm
 from taut.errors import require
+from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
+from taut.training.updates import UpdateConfig
 
 if TYPE_CHECKING:
     ActivationName = str
@@ -74,6 +76,9 @@ class ModelConfig:
     dropout: float = 0.0
     """Share of the hidden features that training sets to 0, the others grow by 1/(1 - dropout); evaluation and
     certificates have none of it."""
+    tanh: bool = False
+    """Put a hyperbolic tangent behind the logits, which bounds the loss; where it saturates, attacks that follow
+    gradients find less than there is."""
 
     def __post_init__(self) -> None:
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout:g}")
@@ -141,7 +146,9 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    regularisation: RegularisationConfig = field(default_factory=RegularisationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    updates: UpdateConfig = field(default_factory=UpdateConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +26,10 @@ def build_model(config: ModelConfig, problem: Problem) -> nn.Module:
         **{field.name: getattr(config, field.name) for field in fields(models.ClassifierOptions)}
     )
     try:
-        return models.classifiers()[config.architecture](problem.shape, len(problem.classes), options)
+        network = models.classifiers()[config.architecture](problem.shape, len(problem.classes), options)
     except (ValueError, TypeError) as error:
         raise UsageError(f"cannot build the network: {' '.join(str(error).split())}") from error
+    return nn.Sequential(network, nn.Tanh()) if config.tanh else network
 
 
 def check_fit(config: DataConfig, problem: Problem) -> None:
@@ -36,15 +38,15 @@ def check_fit(config: DataConfig, problem: Problem) -> None:
         raise UsageError(f"augment-shift needs pictures, but {config.dataset} has inputs of shape {problem.shape}")
 
 
-def build_loss(config: LossConfig) -> Loss:
-    """The mean loss of a batch as a function of logits and labels."""
+def build_loss(config: LossConfig, *, reduction: Literal["mean", "none"] = "mean") -> Loss:
+    """The mean loss of a batch as a function of logits and labels, or with "none" the loss of each sample."""
     if config.loss == "temperature-offset":
         return lambda logits, labels: losses.temperature_offset_cross_entropy(
-            logits, labels, temperature=config.temperature, offset=config.offset
+            logits, labels, temperature=config.temperature, offset=config.offset, reduction=reduction
         )
     if config.loss == "margin":
-        return lambda logits, labels: losses.margin_loss(logits, labels, margin=config.offset)
-    return F.cross_entropy
+        return lambda logits, labels: losses.margin_loss(logits, labels, margin=config.offset, reduction=reduction)
+    return partial(F.cross_entropy, reduction=reduction)
 
 
 def objective(loss: Loss) -> Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]:

@@ -16,7 +16,8 @@ from taut.files import write_json, write_tensors
 from taut.tasks.activations import write_activations
 from taut.tasks.classification import measure, outcome
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, build_model, check_fit, objective, validation
+from taut.tasks.classification.parts import build_loss, build_model, check_fit, validation
+from taut.tasks.classification.regularised import build_objective, check_regularisation
 from taut.tasks.classification.table import print_result
 from taut.tasks.running import Session, carry_out, finished_result, report
 from taut.training.run_folder import RunFolder
@@ -58,6 +59,7 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
     check_fit(config.data, dataset.problem)
     check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
+    check_regularisation(config, model, dataset.problem)
     if config.evaluation.certify:
         try:
             certify.lower(tnn.fold(model).eval(), dataset.problem.shape)
@@ -71,12 +73,15 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
 
 def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
     loss, dataset = build_loss(config.loss), prepared.dataset
+    of_batch, reseed = build_objective(config, prepared.model)
     job = Job(
         model=prepared.model,
         tensors=(dataset.train.inputs, dataset.train.labels),
         data=fingerprint(dataset.train),
-        objective=objective(loss),
+        objective=of_batch,
+        reseed=reseed,
         optimizer=config.optimizer,
+        updates=config.updates,
         batch_size=config.data.batch_size,
         seed=config.seed,
         max_shift=config.data.augment_shift,
