@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules by name. The rate is a pure function of the step, so nothing of it is
 saved."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from taut.optim import AggMo, parameter_groups, set_rates
 
 __all__ = ["OptimizerConfig", "Schedule", "build_optimizer", "learning_rate", "set_rates"]
 
-Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle"]
+Schedule = Literal["constant", "cosine", "step", "linear", "one-cycle", "exponential", "piecewise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +35,16 @@ class OptimizerConfig:
     """Peak learning rate."""
     schedule: Schedule = "cosine"
     """Learning rate over the run after warm-up: constant; cosine or linear to 0; step (times --decay at each of
-    --milestones); one-cycle (0 to lr at 2/5, lr/20 at 4/5, 0 at the end; no other warm-up)."""
+    --milestones); one-cycle (0 to lr at 2/5, lr/20 at 4/5, 0 at the end; no other warm-up); exponential (falls smoothly
+    by the factor --decay in all); piecewise (constant between the fractions of --pieces)."""
     warmup: float = 0.02
     """Fraction of the run during which the rate rises linearly from 0."""
     milestones: tuple[float, ...] = (0.5, 0.75)
     """Fractions of the run at which the step schedule multiplies the rate by --decay."""
     decay: float = 0.1
-    """Factor of the step schedule."""
+    """Factor of the step schedule, at each milestone, and of the exponential one, over the whole run."""
+    pieces: tuple[tuple[float, float], ...] = ((0.5, 0.1), (0.75, 0.01))
+    """Of the piecewise schedule: pairs of a fraction of the run and the factor of lr from there on."""
     momentum: float = 0.9
     """Momentum of sgd and nesterov."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -72,11 +76,22 @@ class OptimizerConfig:
             bool(self.aggmo_betas) and all(0 <= beta < 1 for beta in self.aggmo_betas),
             f"aggmo betas must be one or more numbers in [0, 1), got {self.aggmo_betas}",
         )
+        _check_pieces(self.pieces)
         require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
         for name in ("coefficient_rate", "scale_rate"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"{name.replace('_', ' ')} must be a positive number, got {value:g}")
         require(0 <= self.tv2 < math.inf, f"tv2 must be a number that is not negative, got {self.tv2:g}")
+
+
+def _check_pieces(pieces: tuple[tuple[float, float], ...]) -> None:
+    places, factors = [place for place, _ in pieces], [factor for _, factor in pieces]
+    rising = all(before < after for before, after in itertools.pairwise(places))
+    fine = bool(pieces) and rising and all(0 <= place < 1 for place in places)
+    require(fine, f"pieces need fractions of the run in [0, 1) that rise, got {pieces}")
+    require(
+        all(0 <= factor < math.inf for factor in factors), f"pieces need factors that are not negative, got {pieces}"
+    )
 
 
 def learning_rate(step: int, total: int, config: OptimizerConfig) -> float:
@@ -99,6 +114,11 @@ def learning_rate(step: int, total: int, config: OptimizerConfig) -> float:
         return config.lr * (1 - done)
     if config.schedule == "step":
         return config.lr * config.decay ** sum(step >= milestone * total for milestone in config.milestones)
+    if config.schedule == "exponential":
+        return config.lr * config.decay**done
+    if config.schedule == "piecewise":
+        passed = [factor for place, factor in config.pieces if step >= place * total]
+        return config.lr * (passed[-1] if passed else 1.0)
     return config.lr
 
 

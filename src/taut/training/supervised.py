@@ -18,6 +18,7 @@ from taut.training.loop import run
 from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
 from taut.training.run_folder import RunFolder
+from taut.training.updates import UpdateConfig, clipped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Job:
     """Metrics of a batch, each the mean over the batch, "loss" being the one that is minimised, with the penalty that
     the optimizer's config asks for."""
     optimizer: OptimizerConfig
+    updates: UpdateConfig = field(default_factory=UpdateConfig)
     batch_size: int
     """Global, over all processes."""
     seed: int
@@ -98,9 +100,11 @@ class _Supervised(Learner):
         self.fabric.backward(metrics["loss"] if added is None else metrics["loss"] + added)
         if added is not None:
             metrics["tv2"] = added.detach()
+        metrics |= clipped(self.fabric, self.network, self.updater, self.job.updates)
         self.updater.step()
         self.updater.zero_grad(set_to_none=True)
-        project_(self.model)
+        if self.job.updates.project_every == "update" or self._ends_epoch(step):
+            project_(self.model)
         for average in self.averages.values():
             update_average(average, self.model, decay=self.job.optimizer.ema, step=step)
         return metrics
@@ -109,6 +113,9 @@ class _Supervised(Learner):
         # A larger batch takes a proportionally larger step (Goyal et al., 2017).
         scale = self.batches.size(step) / self.batches.size(0)
         return scale * learning_rate(self.batches.progress(step), self.steps, self.job.optimizer)
+
+    def _ends_epoch(self, step: int) -> bool:
+        return step + 1 == self.steps or self.epoch(step + 1) != self.epoch(step)
 
     def samples(self, step: int) -> int:
         return self.batches.size(step)
