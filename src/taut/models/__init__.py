@@ -10,6 +10,7 @@ from taut.models.infogan import infogan_discriminator, infogan_generator
 from taut.models.invertible import InvertibleNetwork, proven_contractions
 from taut.models.lenet import lenet
 from taut.models.mlp import mlp
+from taut.models.resnets import resnet
 
 __all__ = [
     "ClassifierOptions",
@@ -30,5 +31,6 @@ __all__ = [
     "mlp",
     "plain_denoiser",
     "proven_contractions",
+    "resnet",
     "unit_activity",
 ]

@@ -7,6 +7,7 @@ from torch import nn
 
 from taut.models.lenet import lenet
 from taut.models.mlp import mlp
+from taut.models.resnets import PLANS, resnet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def classifiers() -> dict[str, Builder]:
     >>> [type(layer).__name__.removeprefix("Parametrized") for layer in net]
     ['Flatten', 'BjorckLinear', 'MaxMin', 'UnitNormLinear']
     """
-    return {"mlp": _mlp, "lenet": _lenet}
+    return {"mlp": _mlp, "lenet": _lenet, **{name: _residual(name) for name in PLANS}}
 
 
 def _mlp(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
@@ -86,3 +87,15 @@ def _lenet(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> 
         dropout=options.dropout,
         bjorck_steps=options.bjorck_steps,
     )
+
+
+def _residual(name: str) -> Builder:
+    def build(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
+        plain = {"convolution": "conv", "linear": "linear", "activation": "relu", "head": "linear", "lipschitz": 1.0}
+        known = ClassifierOptions()
+        for option, own in plain.items():
+            if (given := getattr(options, option)) not in (own, getattr(known, option)):
+                raise ValueError(f"{name} is as published, of torch's own layers: {option} must be {own}, got {given}")
+        return resnet(name, shape, classes, channels=options.channels, dropout=options.dropout)
+
+    return build
