@@ -68,6 +68,10 @@ def test_the_unconstrained_net_is_as_large_and_proven_for_every_size() -> None:
         ({"convolution": "conv"}, "convolution must be one of"),
         ({"padding_mode": "reflect"}, "padding_mode must be 'circular' or 'zeros'"),
         ({"width": 6, "activation": "group-sort", "group_size": 4}, "4"),
+        ({"depth": 4, "threshold": 0.1}, "a threshold is for n-activation and linear-spline, not for MaxMin"),
+        ({"depth": 5, "threshold": 0.1, "activation": "n-activation"}, "the depth must be even, got 5"),
+        ({"depth": 4, "threshold": -1.0, "activation": "n-activation"}, "finite number that is not negative, got -1"),
+        ({"depth": 4, "threshold": 0.1, "convolution": "sll"}, "SLLConv2d cannot be given a weight"),
     ],
 )
 def test_what_no_network_has_is_refused(options: dict, sentence: str) -> None:
@@ -75,3 +79,27 @@ def test_what_no_network_has_is_refused(options: dict, sentence: str) -> None:
         models.conv_denoiser(**options)
     with pytest.raises(ValueError, match="channels must be 1"):
         models.plain_denoiser(2)
+
+
+def around(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.conv2d(torch.nn.functional.pad(x, (1, 1, 1, 1), mode="circular"), kernel)
+
+
+@pytest.mark.parametrize("activation", ["n-activation", "linear-spline"])
+def test_a_threshold_starts_it_as_soft_thresholding_of_filter_responses(activation: str) -> None:
+    torch.manual_seed(0)
+    options = {"width": 16, "activation": activation, "threshold": 0.02, "spline_range": 0.5, "knots": 51}
+    network = models.conv_denoiser(depth=2, **options)
+    first, last = network[0].weight, network[2].weight
+    adjoint = first.transpose(0, 1).flip(-2, -1)
+    assert (last - adjoint).norm() < 0.1 * adjoint.norm()  # another start is off by 1.2
+    x = torch.rand(2, 1, 8, 9)
+    seen = around(x, first)
+    expected = around(2 * torch.nn.functional.softshrink(seen, 0.02) - seen, last)
+    assert (network(x) - expected).abs().max() < ROUNDING
+    assert (network(x) - x).abs().max() > 1e-2
+    deep = models.conv_denoiser(depth=4, **options)
+    seen = around(around(x, deep[0].weight), deep[2].weight)
+    expected = around(around(2 * torch.nn.functional.softshrink(seen, 0.02) - seen, deep[4].weight), deep[6].weight)
+    assert (deep(x) - expected).abs().max() < ROUNDING
+    assert taut.lipschitz_bound(tnn.fold(deep)) < 1 + ROUNDING

@@ -116,3 +116,13 @@ def test_configs_from_before_the_rates_replay_as_they_were() -> None:
 def test_rates_that_cannot_be_meant_are_refused(field: str) -> None:
     with pytest.raises(UsageError, match=field.replace("_", " ")):
         OptimizerConfig(**{field: -1.0})
+
+
+def test_thresholds_have_a_rate_of_their_own_and_no_decay() -> None:
+    net = nn.Sequential(nn.Linear(3, 2), tnn.NActivation(2))
+    config = OptimizerConfig(optimizer="sgd", momentum=0.0, lr=2.0, threshold_rate=0.25, weight_decay=0.1)
+    rates = {
+        id(p): (g["lr"], g["weight_decay"]) for g in build_optimizer(net, config).param_groups for p in g["params"]
+    }
+    assert rates[id(net[1].thresholds)] == (0.5, 0.0)
+    assert rates[id(net[0].weight)] == (2.0, 0.1)

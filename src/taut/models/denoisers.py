@@ -1,10 +1,12 @@
 r"""Networks from pictures to pictures of one size: 1-Lipschitz chains of convolutions, and the same unconstrained."""
 
+import math
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from taut import nn as tnn
 from taut.models._parts import made_activation, named
@@ -26,6 +28,7 @@ def conv_denoiser(
     spline_range: float = 0.1,
     padding_mode: str = "circular",
     downsampling: int = 1,
+    threshold: float = 0.0,
 ) -> tnn.Sequential:
     r"""up(conv(act(conv(...act(conv(down(x))))))): 1-Lipschitz in l2, for pictures of every size.
 
@@ -33,6 +36,11 @@ def conv_denoiser(
     is one of a larger picture, restricted; so 1-Lipschitz as well. `down` makes the pixels of each block of s x s
     channels, s = `downsampling`, and `up` undoes it: both only move entries, the convolutions cost s^2 times less, and
     they see s times as far.
+
+    With a `threshold` t the net does not start at random but near the best that is known without training: the second
+    half of the convolutions starts as the adjoints of the first (as near as the convolution can: AOC to a tenth, between
+    many channels to a half), the activation in the middle as x -> 2 soft_t(x) - x, whose slopes are 1 and -1, all
+    others as the identity. So (y + N(y)) / 2 is about the soft thresholding of filter responses, a frame shrinkage.
 
     Shapes: (batch, channels, h, w) -> the same; s divides both sides, which are at least 3 s with circular padding.
 
@@ -47,12 +55,15 @@ def conv_denoiser(
         spline_range: Half the range of the knots of linear splines, which start as absolute values.
         padding_mode: "circular" or "zeros"; some convolutions know one of them only.
         downsampling: s.
+        threshold: t, in units of the pictures, for activations "n-activation" and "linear-spline", an even depth and
+            convolutions that can be given a weight; 0 starts at random.
 
     Raises:
         ValueError: A size, a name or a combination that is not allowed.
 
     Source: Ducotterd, Goujon, Bohra, Perdios, Neumayer and Unser (2024), section 4.3: 8 convolutions, 64 channels;
-    Zhang, Zuo and Zhang (2018), FFDNet, for the change of resolution.
+    Zhang, Zuo and Zhang (2018), FFDNet, for the change of resolution;
+    Donoho (1995) for soft thresholding.
 
     Example:
         >>> import taut, torch
@@ -75,6 +86,8 @@ def conv_denoiser(
             act, features = made_activation(act_cls, width, group_size)
         layers.append(act)
     layers.append(conv(features, inside, _KERNEL, padding=padding, padding_mode=padding_mode))
+    if threshold:
+        _start_as_shrinkage(layers, threshold)
     return tnn.Sequential(*_at_resolution(layers, downsampling))
 
 
@@ -122,6 +135,37 @@ def _at_resolution(layers: list[nn.Module], downsampling: int) -> list[nn.Module
     if downsampling == 1:
         return layers
     return [tnn.InvertibleDownsampling(downsampling), *layers, tnn.InvertibleUpsampling(downsampling)]
+
+
+@torch.no_grad()
+def _start_as_shrinkage(layers: list[nn.Module], threshold: float) -> None:
+    """W_1^T ... W_n^T r(W_n ... W_1 x) with r(x) = 2 soft(x) - x, up to what the convolutions can represent."""
+    convolutions, activations = layers[::2], layers[1::2]
+    if not 0 < threshold < math.inf:
+        raise ValueError(f"threshold must be a finite number that is not negative, got {threshold}")
+    if len(convolutions) % 2:
+        raise ValueError(f"to start as shrinkage, the depth must be even, got {len(convolutions)} with a threshold")
+    if not all(parametrize.is_parametrized(conv, "weight") for conv in convolutions):
+        raise ValueError(f"{type(convolutions[0]).__name__} cannot be given a weight: its threshold must be 0")
+    for conv in convolutions:
+        conv.get_parameter("bias").zero_()
+    half = len(convolutions) // 2
+    for conv, adjoint in zip(convolutions[:half], convolutions[: half - 1 : -1], strict=True):
+        kernel: Any = conv.weight
+        adjoint.weight = kernel.transpose(0, 1).flip(-2, -1).contiguous()
+    for place, act in enumerate(activations):
+        _start_as_reflection(act, threshold if place == half - 1 else 0.0)
+
+
+def _start_as_reflection(act: nn.Module, threshold: float) -> None:
+    """x -> 2 soft(x) - x; the identity at 0."""
+    if isinstance(act, tnn.NActivation):
+        act.thresholds.copy_(torch.tensor([[-threshold], [threshold]]).expand_as(act.thresholds))
+    elif isinstance(act, tnn.LinearSpline):
+        knots = torch.linspace(-act.width, act.width, act.knots).to(act.coefficients)
+        act.coefficients.copy_((knots - 2 * knots.clamp(-threshold, threshold)).expand_as(act.coefficients))
+    else:
+        raise ValueError(f"a threshold is for n-activation and linear-spline, not for {type(act).__name__}")
 
 
 @torch.no_grad()

@@ -16,17 +16,18 @@ def parameter_groups(
     lr: float,
     coefficient_rate: float = 1 / 40,
     scale_rate: float = 1 / 4,
+    threshold_rate: float = 1.0,
     weight_decay: float = 0.0,
     undecayed: Iterable[nn.Parameter] = (),
 ) -> list[dict[str, Any]]:
     r"""Groups for any torch optimizer: `lr` for weights, `lr` times a factor for what a module names as its own kind.
 
     What a module returns from `coefficient_parameters()` gets `lr` times `coefficient_rate`, what it returns from
-    `scale_parameters()` gets `lr` times `scale_rate`; `taut.nn.LinearSpline` has both. Neither is decayed, nor is
-    `undecayed`: weight decay would pull a spline towards the zero function, and a slope of 1 or -1 to 0. Parameters
-    that need the same are one group, in the order of the model; parameters without a gradient are left out. The
-    defaults are the ratios of the published rates, 2e-3 for weights (and for
-    all that other activations learn), 5e-5 and 5e-4.
+    `scale_parameters()` gets `lr` times `scale_rate`; `taut.nn.LinearSpline` has both. The `threshold_parameters()` of
+    `taut.nn.NActivation` get `lr` times `threshold_rate`. None of these is decayed, nor is `undecayed`: weight decay
+    would pull a spline towards the zero function, and a slope of 1 or -1 to 0. Parameters that need the same are one
+    group, in the order of the model; parameters without a gradient are left out. The defaults are the ratios of the
+    published rates: 2e-3 for weights (and for all that other activations learn), 5e-5 and 5e-4.
 
     Errors: ValueError for a rate that is not positive and finite, a weight decay that is negative or infinite.
     Source: Ducotterd, Goujon, Bohra, Perdios, Neumayer and Unser (2024) for the rates; He, Zhang, Ren and Sun (2015)
@@ -37,15 +38,17 @@ def parameter_groups(
     >>> [(len(group["params"]), group["lr"]) for group in parameter_groups(net, lr=1.0)]
     [(2, 1.0), (1, 0.025), (1, 0.25)]
     """
-    for name, value in (("lr", lr), ("coefficient_rate", coefficient_rate), ("scale_rate", scale_rate)):
+    rates = {"coefficient_rate": coefficient_rate, "scale_rate": scale_rate, "threshold_rate": threshold_rate}
+    for name, value in {"lr": lr, **rates}.items():
         if not 0 < value < math.inf:
             raise ValueError(f"{name} must be positive and finite, got {value!r}")
     if not 0 <= weight_decay < math.inf:
         raise ValueError(f"weight_decay must be finite and not negative, got {weight_decay!r}")
     kinds = {id(parameter): (1.0, 0.0) for parameter in undecayed}
     for module in model.modules():
-        kinds |= {id(parameter): (coefficient_rate, 0.0) for parameter in _named(module, "coefficient_parameters")}
-        kinds |= {id(parameter): (scale_rate, 0.0) for parameter in _named(module, "scale_parameters")}
+        for name, rate in rates.items():
+            method = name.replace("_rate", "_parameters")
+            kinds |= {id(parameter): (rate, 0.0) for parameter in _named(module, method)}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -12,9 +12,9 @@ def denoise() -> Config:
     return Config(
         data=DataConfig(batch_size=16, patch_size=40),
         model=ModelConfig(
-            width=64, depth=6, activation="group-sort", group_size=8, padding_mode="zeros", downsampling=2
+            width=64, depth=6, activation="n-activation", padding_mode="zeros", downsampling=2, threshold=0.5
         ),
-        optimizer=OptimizerConfig(epochs=100, lr=3e-2, betas=(0.9, 0.99), warmup=0.02),
+        optimizer=OptimizerConfig(epochs=100, lr=1e-2, threshold_rate=1 / 40, betas=(0.9, 0.99), warmup=0.02),
         engine=EngineConfig(log_every=50),
         evaluation=EvaluationConfig(unconstrained_lr=2e-3),
     )

@@ -57,6 +57,8 @@ class OptimizerConfig:
     """Learning rate of the coefficients of learned splines, as a factor of --lr; published runs have 1/40."""
     scale_rate: float = 1 / 4
     """Learning rate of the scales of learned splines, as a factor of --lr; published runs have 1/4."""
+    threshold_rate: float = 1.0
+    """Learning rate of the thresholds of N-activations, as a factor of --lr: they are in the units of what they see."""
     tv2: float = 0.0
     """Weight in the loss of the splines' second-order total variation, the sum of all changes of slope: a larger one
     leaves fewer knots in use; published runs have 1e-7."""
@@ -78,7 +80,7 @@ class OptimizerConfig:
         )
         _check_pieces(self.pieces)
         require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
-        for name in ("coefficient_rate", "scale_rate"):
+        for name in ("coefficient_rate", "scale_rate", "threshold_rate"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"{name.replace('_', ' ')} must be a positive number, got {value:g}")
         require(0 <= self.tv2 < math.inf, f"tv2 must be a number that is not negative, got {self.tv2:g}")
@@ -138,6 +140,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         lr=config.lr,
         coefficient_rate=config.coefficient_rate,
         scale_rate=config.scale_rate,
+        threshold_rate=config.threshold_rate,
         weight_decay=config.weight_decay,
         undecayed=_of_activations(model),
     )

@@ -60,6 +60,10 @@ class NActivation(nn.Module):
         first, second = at_least_float32(self.thresholds)
         return torch.minimum(first, second), torch.maximum(first, second)
 
+    def threshold_parameters(self) -> list[nn.Parameter]:
+        """For an optimizer group of their own: they are in the units of x."""
+        return [self.thresholds]
+
     def extra_repr(self) -> str:
         return f"channels={self.channels}"
 

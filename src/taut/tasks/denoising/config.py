@@ -67,10 +67,15 @@ class ModelConfig:
     downsampling: int = 1
     """Side of the blocks of pixels that are made channels before the first convolution: 2 costs a fourth and sees
     twice as far; pictures whose sides it does not divide get rows and columns of zeros, cut off again."""
+    threshold: float = 0.0
+    """In units of sigma: the network starts as soft thresholding of filter responses at so much, with activations
+    n-activation and linear-spline and an even depth; 0 starts at random."""
 
     def __post_init__(self) -> None:
         require(0 < self.averaging <= 1, f"averaging must be in (0, 1], got {self.averaging:g}")
         require(self.downsampling >= 1, f"downsampling must be at least 1, got {self.downsampling}")
+        fine = math.isfinite(self.threshold) and self.threshold >= 0
+        require(fine, f"threshold must be a finite number that is not negative, got {self.threshold:g}")
         knots, half = self.knots, self.spline_range
         require(knots >= 2, f"knots must be at least 2, got {knots}")
         require(math.isfinite(half) and half > 0, f"spline-range must be a positive number, got {half:g}")

@@ -27,6 +27,7 @@ def build_networks(config: Config) -> nn.ModuleDict:
             spline_range=model.spline_range,
             padding_mode=model.padding_mode,
             downsampling=model.downsampling,
+            threshold=model.threshold * config.data.sigma / 255,
         )
         if config.evaluation.beside == "unconstrained":
             networks["unconstrained"] = models.plain_denoiser(
