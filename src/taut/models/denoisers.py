@@ -38,9 +38,9 @@ def conv_denoiser(
     they see s times as far.
 
     With a `threshold` t the net does not start at random but near the best that is known without training: the second
-    half of the convolutions starts as the adjoints of the first (as near as the convolution can: AOC to a tenth, between
-    many channels to a half), the activation in the middle as x -> 2 soft_t(x) - x, whose slopes are 1 and -1, all
-    others as the identity. So (y + N(y)) / 2 is about the soft thresholding of filter responses, a frame shrinkage.
+    half of the convolutions starts as the adjoints of the first (as near as the convolution can: AOC to a tenth,
+    between many channels to a half), the activation in the middle as x -> 2 soft_t(x) - x, whose slopes are 1 and -1,
+    all others as the identity. So (y + N(y)) / 2 is about the soft thresholding of filter responses, a frame shrinkage.
 
     Shapes: (batch, channels, h, w) -> the same; s divides both sides, which are at least 3 s with circular padding.
 
