@@ -124,3 +124,9 @@ def test_a_tampered_activation_is_not_recognised(swap: str) -> None:
     else:
         with pytest.raises(ValueError, match="does not take"):
             taut.lipschitz_bound(nn.Sequential(layer, graph))
+
+
+def test_a_fold_of_a_fold_keeps_the_names_of_its_parts() -> None:
+    once = taut.fold(tnn.Sequential(tnn.BjorckLinear(4, 4), tnn.MaxMin()))
+    names = [type(module).__name__ for module in taut.fold(once).modules()]
+    assert names == [type(module).__name__ for module in once.modules()] == ["Sequential", "Linear", "MaxMin"]

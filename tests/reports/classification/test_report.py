@@ -175,9 +175,11 @@ def test_layers_without_singular_values_are_listed(run_dir: Path) -> None:
     layers = [
         {"name": "0", "kind": "LInfLinear", "bound": 1.0, "sigma_min": None, "sigma_max": None, "method": "row sums"}
     ]
+    assert "computed" in Page(write_report(run_dir)).text
     _change(run_dir / "result.json", layers=layers)
     page = Page(write_report(run_dir))
     assert "LInfLinear" in page.text
+    assert "computed" not in page.text  # a column without entries is left out
     assert "Singular values of each layer" not in page.text
 
 

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from taut.nn.composition.scale import Scale
 from taut.nn.composition.sequential import Sequential
@@ -37,7 +37,11 @@ def fold(model: nn.Module) -> nn.Module:
       (0): Linear(in_features=4, out_features=2, bias=True)
     )
     """
-    return _folded(copy.deepcopy(model), {})
+    copied = copy.deepcopy(model)
+    for old, new in zip(model.modules(), copied.modules(), strict=False):
+        if isinstance(new, fx.GraphModule):  # the copy of a graph is called GraphModule, whatever the graph was called
+            new.__class__.__name__ = type(old).__name__
+    return _folded(copied, {})
 
 
 def _folded(module: nn.Module, done: dict[int, nn.Module]) -> nn.Module:
