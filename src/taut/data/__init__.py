@@ -29,6 +29,7 @@ from taut.data.lsun import LSUN_BEDROOM, load_lsun_bedroom
 from taut.data.mnist import FASHION_MNIST, MNIST, load_mnist
 from taut.data.nearest import Nearest, nearest_other_label
 from taut.data.stl10 import STL10, load_stl10
+from taut.data.subsets import per_class_indices, read_indices, take, write_indices
 from taut.data.svhn import SVHN, load_svhn
 from taut.errors import UsageError, UserError
 
@@ -53,9 +54,13 @@ __all__ = [
     "names",
     "nearest_other_label",
     "parse",
+    "per_class_indices",
     "problem",
     "read_idx",
+    "read_indices",
+    "take",
     "true_potential",
+    "write_indices",
 ]
 
 

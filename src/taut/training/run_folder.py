@@ -45,6 +45,11 @@ class RunFolder:
         return self.path / "folded.safetensors"
 
     @property
+    def train_index(self) -> Path:
+        """Places of the training samples, of a run that was trained on a part of the training split."""
+        return self.path / "train_index.json"
+
+    @property
     def result(self) -> Path:
         """Numbers of the finished run."""
         return self.path / "result.json"
