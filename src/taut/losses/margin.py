@@ -65,7 +65,8 @@ def cross_entropy_with_hinge(
     margin: float,
     weight: float,
     scale: float | Float[Tensor, ""] = 1.0,
-) -> Float[Tensor, ""]:
+    reduction: str = "mean",
+) -> Float[Tensor, "*any"]:
     r"""weight CE(scale z) + max(0, 1 - (z_y - max_{j != y} z_j) / margin), mean over the batch.
 
     The hinge alone asks for what is certified, but only of the two largest logits; the cross-entropy moves all of them
@@ -80,7 +81,8 @@ def cross_entropy_with_hinge(
     """
     if not weight >= 0:
         raise ValueError(f"weight must be >= 0, got {weight}")
-    return weight * F.cross_entropy(scale * logits, labels) + margin_loss(logits, labels, margin=margin) / margin
+    hinge = margin_loss(logits, labels, margin=margin, reduction=reduction) / margin
+    return weight * F.cross_entropy(scale * logits, labels, reduction=_reduction(reduction)) + hinge
 
 
 def kr_loss(outputs: Float[Tensor, "*any"], positive: torch.Tensor) -> Float[Tensor, ""]:

@@ -5,7 +5,8 @@ from taut.models._unit import UnitActivity
 from taut.models.activity import unit_activity
 from taut.models.classifiers import ClassifierOptions, classifiers
 from taut.models.critics import conv_critic, critic_activations, critic_convolutions, critic_linears, dense_critic
-from taut.models.denoisers import conv_denoiser, plain_denoiser
+from taut.models.denoisers import conv_denoiser, plain_denoiser, starts_as_shrinkage
+from taut.models.distances import distance_net
 from taut.models.infogan import infogan_discriminator, infogan_generator
 from taut.models.invertible import InvertibleNetwork, proven_contractions
 from taut.models.lenet import lenet
@@ -25,6 +26,7 @@ __all__ = [
     "critic_convolutions",
     "critic_linears",
     "dense_critic",
+    "distance_net",
     "infogan_discriminator",
     "infogan_generator",
     "lenet",
@@ -32,5 +34,6 @@ __all__ = [
     "plain_denoiser",
     "proven_contractions",
     "resnet",
+    "starts_as_shrinkage",
     "unit_activity",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from taut.models.distances import distance_net
 from taut.models.lenet import lenet
 from taut.models.mlp import mlp
 from taut.models.resnets import PLANS, resnet
@@ -36,6 +37,8 @@ class ClassifierOptions:
     """Share that training sets to 0."""
     bjorck_steps: int = 0
     """Steps of bjorck layers; 0 is the limit."""
+    relaxation: str = "soft"
+    """How layers of distances are relaxed."""
 
 
 Builder = Callable[[tuple[int, ...], int, ClassifierOptions], nn.Module]
@@ -50,7 +53,7 @@ def classifiers() -> dict[str, Builder]:
     >>> [type(layer).__name__.removeprefix("Parametrized") for layer in net]
     ['Flatten', 'BjorckLinear', 'MaxMin', 'UnitNormLinear']
     """
-    return {"mlp": _mlp, "lenet": _lenet, **{name: _residual(name) for name in PLANS}}
+    return {"mlp": _mlp, "lenet": _lenet, "distances": _distances, **{name: _residual(name) for name in PLANS}}
 
 
 def _mlp(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
@@ -68,6 +71,23 @@ def _mlp(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn
         lipschitz=options.lipschitz,
         dropout=options.dropout,
         bjorck_steps=options.bjorck_steps,
+    )
+
+
+def _distances(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
+    known = ClassifierOptions()
+    for option in ("channels", "convolution", "activation", "group_size", "bjorck_steps", "head"):
+        if getattr(options, option) != getattr(known, option):
+            raise ValueError(f"a network of distances has no {option} to choose, got {getattr(options, option)!r}")
+    return distance_net(
+        shape,
+        classes,
+        width=options.width,
+        depth=options.depth,
+        linear=options.linear,
+        relaxation=options.relaxation,
+        drop=options.dropout,
+        lipschitz=options.lipschitz,
     )
 
 

@@ -51,6 +51,7 @@ from taut.nn.dense.frobenius import Frobenius, FrobeniusLinear
 from taut.nn.dense.householder import Householder, HouseholderLinear
 from taut.nn.dense.linf import LInf, LInfLinear
 from taut.nn.dense.linf_dist import LInfDistLinear
+from taut.nn.dense.linf_projected import LInfProjectedLinear
 from taut.nn.dense.manifold import ManifoldLinear
 from taut.nn.dense.parseval import ParsevalLinear
 from taut.nn.dense.qr import QR, QRLinear
@@ -126,6 +127,7 @@ __all__ = [
     "LInfDistLinear",
     "LInfKernel",
     "LInfLinear",
+    "LInfProjectedLinear",
     "LayerCentering",
     "LiResNetConv2d",
     "LinearSpline",

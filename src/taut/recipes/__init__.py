@@ -10,6 +10,7 @@ from taut.recipes.denoising import denoise, denoise_full, denoise_photographs
 from taut.recipes.fit_1d import fit_1d
 from taut.recipes.gan import gan, gan_digits
 from taut.recipes.invertible import invertible_1d, invertible_2d
+from taut.recipes.linf import mnist_linf, mnist_linf_dist, mnist_linf_dist_full
 from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
 from taut.recipes.wasserstein_table import full, small
 
@@ -26,12 +27,17 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
     "invertible-1d": invertible_1d,
     "invertible-2d": invertible_2d,
     "mnist": mnist,
+    "mnist-linf": mnist_linf,
+    "mnist-linf-dist": mnist_linf_dist,
     "mnist-wide-margin": mnist_wide_margin,
     "three-cones": three_cones,
     "wasserstein": wasserstein,
 }
 
-BUDGETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {"denoise": {"small": denoise, "full": denoise_full}}
+BUDGETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+    "denoise": {"small": denoise, "full": denoise_full},
+    "mnist-linf-dist": {"small": mnist_linf_dist, "full": mnist_linf_dist_full},
+}
 """Recipes of several sizes, the first being the one that the name alone means: what `taut train --budget` chooses."""
 
 TABLES: Mapping[str, Mapping[str, Callable[[], Any]]] = {"wasserstein-table": {"small": small, "full": full}}

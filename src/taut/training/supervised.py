@@ -17,6 +17,7 @@ from taut.training.learner import Learner
 from taut.training.loop import run
 from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
+from taut.training.relaxation import RelaxationConfig, exact, relax_for
 from taut.training.run_folder import RunFolder
 from taut.training.updates import UpdateConfig, clipped
 
@@ -41,6 +42,8 @@ class Job:
     seed: int
     max_shift: int = 0
     """Random displacement of the inputs, in pixels."""
+    relaxation: RelaxationConfig = field(default_factory=RelaxationConfig)
+    """Of the layers of distances, if there are some."""
     stream: Callable[[Fabric], Batches] | None = None
     """Batches that are read as they are needed, instead of `tensors`, `batch_size` and `max_shift`."""
     reseed: Callable[[int, int], None] = field(default=lambda step, rank: None)
@@ -73,8 +76,9 @@ def fit(
     """Train `job.model` to the end, from `resume` where it is given. Errors as those of `taut.training.loop.run`."""
     learner = _Supervised(job, fabric)
     seconds = run(learner, fabric=fabric, engine=engine, folder=folder, interruption=interruption, resume=resume)
-    project_(learner.evaluated, exact=True)
-    return Fitted(learner.evaluated, seconds)
+    model = exact(learner.evaluated, job.relaxation)
+    project_(model, exact=True)
+    return Fitted(model, seconds)
 
 
 class _Supervised(Learner):
@@ -94,6 +98,7 @@ class _Supervised(Learner):
 
     def update(self, step: int) -> dict[str, Tensor]:
         set_rates(self.optimizers["model"], self.rate(step))
+        relax_for(self.model, self.batches.progress(step), self.steps, self.job.relaxation)
         self.job.reseed(step, self.fabric.global_rank)
         metrics = self.job.objective(self.network, self.batches.batch(step))
         added = penalty(self.model, self.job.optimizer)
@@ -127,7 +132,7 @@ class _Supervised(Learner):
         self.batches.check()
 
     def validate(self, step: int) -> dict[str, Any]:
-        return self.job.validate(self.evaluated)
+        return self.job.validate(exact(self.evaluated, self.job.relaxation))
 
 
 def _batches(job: Job, fabric: Fabric) -> Batches:

@@ -11,6 +11,7 @@ from taut.errors import require
 from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
+from taut.training.relaxation import RelaxationConfig
 from taut.training.updates import UpdateConfig
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class ModelConfig:
     """A classifier: hidden layers, each followed by an activation, and a linear head."""
 
     architecture: ArchitectureName = "mlp"
-    """mlp is fully connected; the others are for pictures."""
+    """mlp is fully connected, distances is made of l-infinity distances (linear linf-dist or sort); the others are for
+    pictures."""
     width: int = 512
     """Features of each hidden dense layer."""
     depth: int = 3
@@ -71,6 +73,9 @@ class ModelConfig:
     """Size of the groups of activations that have groups."""
     head: LinearName = "unit-norm"
     """Last linear layer."""
+    relaxation: Literal["soft", "lp"] = "soft"
+    """What linf-dist layers of a network of distances are in training: soft is a smooth maximum, made of matrix
+    products; lp the published l_p norm. Both tend to the same distance as p grows, see --p-start."""
     lipschitz: float = 1.0
     """Lipschitz constant of each logit, by construction where every layer is constrained."""
     dropout: float = 0.0
@@ -90,17 +95,23 @@ class ModelConfig:
 class LossConfig:
     """What training minimises."""
 
-    loss: Literal["temperature-offset", "margin", "cross-entropy"] = "temperature-offset"
-    """Cross-entropy with temperature and offset, multi-class hinge, or plain cross-entropy."""
+    loss: Literal["temperature-offset", "margin", "cross-entropy", "margin-cross-entropy"] = "temperature-offset"
+    """Cross-entropy with temperature and offset, multi-class hinge, plain cross-entropy, or the hinge divided by its
+    margin beside a little of the cross-entropy of the logits divided by the temperature."""
     temperature: float = 0.25
     """Temperature of the temperature-offset loss: the smaller, the nearer to a hinge."""
     offset: float = 1.5 * math.sqrt(2)
     """Margin up to which the temperature-offset loss and the hinge push, in units of the logits."""
+    cross_entropy: float = 0.02
+    """Weight of the cross-entropy beside the hinge in margin-cross-entropy."""
 
     def __post_init__(self) -> None:
         require(self.temperature > 0, f"temperature must be positive, got {self.temperature:g}")
         require(math.isfinite(self.offset), f"offset must be finite, got {self.offset:g}")
-        require(self.loss != "margin" or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}")
+        hinge = self.loss in ("margin", "margin-cross-entropy")
+        require(not hinge or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}")
+        fine = 0 <= self.cross_entropy < math.inf
+        require(fine, f"cross-entropy must be a number that is not negative, got {self.cross_entropy:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +160,7 @@ class Config:
     regularisation: RegularisationConfig = field(default_factory=RegularisationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     updates: UpdateConfig = field(default_factory=UpdateConfig)
+    relaxation: RelaxationConfig = field(default_factory=RelaxationConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

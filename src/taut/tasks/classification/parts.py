@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from taut import losses, models
+from taut import certify, losses, models
 from taut import nn as tnn
 from taut.attacks import Norm, margins
 from taut.data import Problem, Split
@@ -46,6 +46,15 @@ def build_loss(config: LossConfig, *, reduction: Literal["mean", "none"] = "mean
         )
     if config.loss == "margin":
         return lambda logits, labels: losses.margin_loss(logits, labels, margin=config.offset, reduction=reduction)
+    if config.loss == "margin-cross-entropy":
+        return lambda logits, labels: losses.cross_entropy_with_hinge(
+            logits,
+            labels,
+            margin=config.offset,
+            weight=config.cross_entropy,
+            scale=1 / config.temperature,
+            reduction=reduction,
+        )
     return partial(F.cross_entropy, reduction=reduction)
 
 
@@ -101,6 +110,9 @@ def radius_estimate(
     Quick, for watching a training run; never shown as a certificate. 0 where the prediction is wrong.
     """
     heads = [module for module in plain.modules() if isinstance(module, nn.Linear)]
+    if not heads:  # each logit has the constant of the whole network
+        constant = certify.lipschitz_bound(plain, norm=norm)
+        return (margins(logits, labels) / (2 * constant)).clamp_min(0)
     rows = heads[-1].weight
     between = torch.cdist(rows, rows, p=2.0 if norm == "l2" else 1.0)[labels]
     gaps = logits.gather(1, labels[:, None]) - logits

@@ -20,6 +20,7 @@ from taut.tasks.classification.parts import build_loss, build_model, check_fit, 
 from taut.tasks.classification.regularised import build_objective, check_regularisation
 from taut.tasks.classification.table import print_result
 from taut.tasks.running import Session, carry_out, finished_result, report
+from taut.training.relaxation import check_relaxation
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import check_batches
 from taut.training.supervised import Fitted, Job, fit
@@ -60,6 +61,7 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
     check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
     check_regularisation(config, model, dataset.problem)
+    check_relaxation(model, config.relaxation)
     if config.evaluation.certify:
         try:
             certify.lower(tnn.fold(model).eval(), dataset.problem.shape)
@@ -85,6 +87,7 @@ def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
         batch_size=config.data.batch_size,
         seed=config.seed,
         max_shift=config.data.augment_shift,
+        relaxation=config.relaxation,
         validate=validation(dataset.test, loss, config.evaluation, session.fabric.device),
         validate_every=config.evaluation.validate_every,
     )

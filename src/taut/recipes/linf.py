@@ -1,0 +1,52 @@
+"""Recipes of classifiers with proofs in the l-infinity norm."""
+
+from dataclasses import replace
+
+from taut.tasks.classification import Config, DataConfig, EvaluationConfig, LossConfig, ModelConfig
+from taut.training.engine import EngineConfig
+from taut.training.optimizers import OptimizerConfig
+from taut.training.relaxation import RelaxationConfig
+
+_K = 1000.0
+
+
+def mnist_linf() -> Config:
+    """MNIST, 1-Lipschitz in linf by rows of l1 norm at most 1 (784-1024x3-10 MaxMin): under half an hour on two cores."""
+    return Config(
+        data=DataConfig(dataset="mnist", batch_size=128),
+        model=ModelConfig(width=1024, depth=3, linear="linf-projected", head="linf-projected", lipschitz=_K),
+        loss=LossConfig(loss="margin", offset=0.3 * _K),
+        optimizer=OptimizerConfig(epochs=10, optimizer="aggmo", lr=3.3e-3, schedule="cosine"),
+        engine=EngineConfig(log_every=50, threads=2),
+        evaluation=_evaluation(),
+    )
+
+
+def mnist_linf_dist() -> Config:
+    """MNIST by l-infinity distances, relaxed to a smooth maximum in training: under half an hour on two cores."""
+    return Config(
+        data=DataConfig(dataset="mnist", batch_size=256),
+        model=ModelConfig(architecture="distances", width=512, depth=3, linear="linf-dist"),
+        loss=LossConfig(loss="margin-cross-entropy", offset=0.4, temperature=0.1, cross_entropy=0.02),
+        optimizer=OptimizerConfig(epochs=40, lr=2e-2, betas=(0.9, 0.99), schedule="cosine", warmup=0.01),
+        relaxation=RelaxationConfig(p_start=8.0, p_end=60.0, p_hold=0.1, p_exact=0.05),
+        engine=EngineConfig(log_every=50, threads=2),
+        evaluation=replace(_evaluation(), attack_samples=500, attack_restarts=1, validate_every=5),
+    )
+
+
+def mnist_linf_dist_full() -> Config:
+    """The published size: five layers, 5120 distances in each, l_p norms with p from 8 to 1000; hours on a GPU."""
+    base = mnist_linf_dist()
+    return replace(
+        base,
+        data=replace(base.data, batch_size=512, augment_shift=1),
+        model=replace(base.model, width=5120, depth=4, relaxation="lp"),
+        loss=replace(base.loss, offset=0.9),
+        optimizer=replace(base.optimizer, epochs=400),
+        relaxation=RelaxationConfig(p_start=8.0, p_end=1000.0, p_hold=0.125, p_exact=0.125),
+    )
+
+
+def _evaluation() -> EvaluationConfig:
+    return EvaluationConfig(norm="linf", radii=(0.1, 0.2, 0.3), attack_samples=1000)
