@@ -60,3 +60,30 @@ def test_known_distances(tmp_path: Path, recipe: str, share: float) -> None:
     assert share <= result["estimate"] <= 1.0 + 5 * result["standard_error"]
     assert result["beside"]["estimate"] < 0.6  # ReLU loses gradient norm
     assert result["seconds"]["train"] < 120
+
+
+@pytest.mark.timeout(1200)
+def test_fit_1d(tmp_path: Path) -> None:
+    result, _ = run("fit-1d", tmp_path / "run")
+    medians = {cell["activation"]: cell["median"] for cell in result["cells"] if cell["linear"] == "bjorck"}
+    assert medians["linear-spline"] < 2e-4
+    assert medians["group-sort"] < 5e-4
+    assert medians["relu"] > 10 * medians["linear-spline"]  # what loses gradient norm cannot follow slopes of +-1
+
+
+@pytest.mark.timeout(900)
+def test_invertible_2d(tmp_path: Path) -> None:
+    result, _ = run("invertible-2d", tmp_path / "run")
+    assert result["log_likelihood"]["gap"] < 0.05
+    assert result["inversion"]["max_error"] <= result["inversion"]["error_bound"] <= result["inversion"]["tolerance"]
+
+
+@pytest.mark.skipif("TAUT_DATA_ROOT" not in os.environ, reason="TAUT_DATA_ROOT is not set: no BSD pictures")
+@pytest.mark.timeout(5400)
+def test_denoise(tmp_path: Path) -> None:
+    result, _ = run("denoise", tmp_path / "run")
+    assert result["averaged"] == 0.5
+    assert result["lipschitz_bound"] <= 1.0
+    for of_set in result["sets"].values():
+        psnr = {method: figures["psnr"] for method, figures in of_set.items() if isinstance(figures, dict)}
+        assert psnr["tv"] + 0.25 < psnr["denoiser"] < psnr["unconstrained"]

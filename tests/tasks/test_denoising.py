@@ -1,11 +1,14 @@
 """What a denoiser learns from and is compared with: patches, noise, and the weight of total variation."""
 
+import pytest
 import torch
 
 from taut.data.images import ImageSet
 from taut.imaging import tv_denoiser
 from taut.imaging.metrics import psnr
+from taut.tasks.denoising.config import Config, DataConfig, ModelConfig
 from taut.tasks.denoising.measure import measure, noisy_picture, tune_tv
+from taut.tasks.denoising.parts import build_networks
 from taut.tasks.denoising.patches import Patches
 from taut.training.seeding import stream
 
@@ -66,3 +69,23 @@ def test_noise_has_its_level_and_is_the_same_every_time() -> None:
     found = measure(lambda y: y, pictures, sigma=15.0, count=2)
     expected = [float(psnr(noisy_picture(pictures, i, 15.0)[None], pictures.picture(i)[None])) for i in range(2)]
     assert torch.allclose(found.psnr, torch.tensor(expected, dtype=torch.float64), atol=1e-4)
+
+
+def test_the_start_follows_the_noise() -> None:
+    config = Config(data=DataConfig(sigma=51.0), model=ModelConfig(activation="n-activation", depth=2, threshold=0.5))
+    networks = build_networks(config)
+    thresholds = networks["denoiser"][1].thresholds
+    assert torch.allclose(thresholds.abs(), torch.full((2, 32), 0.5 * 51 / 255))
+
+
+@pytest.mark.parametrize("change", [{"activation": "max-min"}, {"depth": 3}, {"convolution": "sll"}])
+def test_what_cannot_start_as_shrinkage_starts_at_random(change: dict) -> None:
+    one, other = (
+        ModelConfig(**{"activation": "n-activation", "depth": 2, "threshold": t, **change}) for t in (0.0, 0.5)
+    )
+    built = []
+    for model in (one, other):
+        torch.manual_seed(0)
+        built.append(build_networks(Config(model=model)))
+    states = [networks.state_dict() for networks in built]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

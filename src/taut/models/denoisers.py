@@ -91,6 +91,18 @@ def conv_denoiser(
     return tnn.Sequential(*_at_resolution(layers, downsampling))
 
 
+def starts_as_shrinkage(*, depth: int, convolution: str, activation: str) -> bool:
+    """Whether a `conv_denoiser` of these can be given a threshold to start from.
+
+    Example:
+        >>> [starts_as_shrinkage(depth=4, convolution="aoc", activation=act) for act in ("n-activation", "max-min")]
+        [True, False]
+    """
+    conv = named("convolution", convolution, critic_convolutions())
+    given = parametrize.is_parametrized(conv(2, 2, _KERNEL), "weight")
+    return given and depth % 2 == 0 and activation in ("n-activation", "linear-spline")
+
+
 def plain_denoiser(
     channels: int = 1, *, width: int = 64, depth: int = 8, padding_mode: str = "circular", downsampling: int = 1
 ) -> nn.Sequential:

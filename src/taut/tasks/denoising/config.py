@@ -68,8 +68,9 @@ class ModelConfig:
     """Side of the blocks of pixels that are made channels before the first convolution: 2 costs a fourth and sees
     twice as far; pictures whose sides it does not divide get rows and columns of zeros, cut off again."""
     threshold: float = 0.0
-    """In units of sigma: the network starts as soft thresholding of filter responses at so much, with activations
-    n-activation and linear-spline and an even depth; 0 starts at random."""
+    """In units of sigma: the network starts as soft thresholding of filter responses at so much; 0 starts at random,
+    as do other activations than n-activation and linear-spline, odd depths, and convolutions without a kernel that can
+    be set (bro, cayley, cpl, sandwich, sll, soc, svcm)."""
 
     def __post_init__(self) -> None:
         require(0 < self.averaging <= 1, f"averaging must be in (0, 1], got {self.averaging:g}")

@@ -27,7 +27,7 @@ def build_networks(config: Config) -> nn.ModuleDict:
             spline_range=model.spline_range,
             padding_mode=model.padding_mode,
             downsampling=model.downsampling,
-            threshold=model.threshold * config.data.sigma / 255,
+            threshold=_threshold(config),
         )
         if config.evaluation.beside == "unconstrained":
             networks["unconstrained"] = models.plain_denoiser(
@@ -40,6 +40,12 @@ def build_networks(config: Config) -> nn.ModuleDict:
     except (TypeError, ValueError) as error:
         raise UsageError(f"cannot build the denoiser: {' '.join(str(error).split())}") from error
     return networks
+
+
+def _threshold(config: Config) -> float:
+    model = config.model
+    can = models.starts_as_shrinkage(depth=model.depth, convolution=model.convolution, activation=model.activation)
+    return model.threshold * config.data.sigma / 255 if can else 0.0
 
 
 def make_denoiser(network: nn.Module, config: Config, *, name: str) -> Denoiser:
