@@ -5,7 +5,7 @@ from taut.models._unit import UnitActivity
 from taut.models.activity import unit_activity
 from taut.models.classifiers import ClassifierOptions, classifiers
 from taut.models.critics import conv_critic, critic_activations, critic_convolutions, critic_linears, dense_critic
-from taut.models.denoisers import conv_denoiser, plain_denoiser
+from taut.models.denoisers import conv_denoiser, plain_denoiser, starts_as_shrinkage
 from taut.models.distances import distance_net
 from taut.models.infogan import infogan_discriminator, infogan_generator
 from taut.models.invertible import InvertibleNetwork, proven_contractions
@@ -34,5 +34,6 @@ __all__ = [
     "plain_denoiser",
     "proven_contractions",
     "resnet",
+    "starts_as_shrinkage",
     "unit_activity",
 ]
