@@ -10,6 +10,13 @@ from torch import Tensor, fx, nn
 from taut import nn as tnn
 from taut.models._unit import UnitActivity
 
+_STORED = {
+    ("start", "rises", "inverse_step"): "LinearSpline",
+    ("normal",): "HouseholderActivation",
+    ("angles",): "HouseholderActivation",
+    ("low", "high"): "NActivation",
+}
+"""What folded activations that have learned something keep."""
 _PLACES = 16
 """Positions of an image at which a channel is looked at."""
 
@@ -73,6 +80,9 @@ def _kind(module: nn.Module) -> str | None:
     """The name of the activation that the module is; None where it is something else."""
     known = tuple(tnn.activations().values())
     if isinstance(module, fx.GraphModule):
+        learned = _STORED.get(tuple(module._parameters))
+        if learned:
+            return learned
         module = tnn.recognise(module) or module
     ours = isinstance(module, known)
     theirs = type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
