@@ -11,11 +11,14 @@ from taut.recipes.fit_1d import fit_1d
 from taut.recipes.gan import gan, gan_digits
 from taut.recipes.invertible import invertible_1d, invertible_2d
 from taut.recipes.linf import mnist_linf, mnist_linf_dist, mnist_linf_dist_full
+from taut.recipes.regularisation import cifar10_lipschitz_loss, classify
 from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
 from taut.recipes.wasserstein_table import full, small
 
 RECIPES: Mapping[str, Callable[[], Any]] = {
     "absolute-value": absolute_value,
+    "cifar10-lipschitz-loss": cifar10_lipschitz_loss,
+    "classify": classify,
     "denoise": denoise,
     "denoise-photographs": denoise_photographs,
     "digits": digits,

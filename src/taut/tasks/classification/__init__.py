@@ -8,6 +8,7 @@ from taut.tasks.classification.config import (
     ModelConfig,
 )
 from taut.tasks.classification.headline import headline
+from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.tasks.classification.run import show_finished, train
 from taut.tasks.classification.saved import SavedRun, load_network, load_run
 
@@ -17,6 +18,7 @@ __all__ = [
     "EvaluationConfig",
     "LossConfig",
     "ModelConfig",
+    "RegularisationConfig",
     "SavedRun",
     "headline",
     "load_network",

@@ -13,7 +13,7 @@ from taut import losses
 from taut.data import Problem
 from taut.errors import UsageError
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, objective
+from taut.tasks.classification.parts import build_loss, is_constrained, objective
 from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.training.ascent import ascend
 from taut.training.seeding import stream
@@ -46,13 +46,20 @@ def check_regularisation(config: Config, model: nn.Module, problem: Problem) -> 
     copy."""
     if not config.regularisation.active:
         return
+    if config.regularisation.certificate and not is_constrained(model):
+        raise UsageError("certificate is for networks whose layers are all constrained, and this one has torch's own")
     tried = copy.deepcopy(model)
     metrics, _ = build_objective(config, tried)
     inputs = torch.rand(2, *problem.shape, generator=torch.Generator().manual_seed(0))
     try:
         with torch.random.fork_rng():
             metrics(tried, (inputs, torch.tensor([0, 1])))["loss"].backward()
-    except (ValueError, RuntimeError) as error:
+    except RuntimeError as error:
+        raise UsageError(
+            "this network cannot be differentiated twice, or not at all, which this regularisation needs "
+            f"(finite-difference, j1, j2, jinf, pgd and trades need one derivative): {' '.join(str(error).split())}"
+        ) from error
+    except ValueError as error:
         raise UsageError(f"this regularisation is not for this network: {' '.join(str(error).split())}") from error
 
 
