@@ -66,7 +66,7 @@ def _read_file(path: Path, shape: tuple[int, int, int], labels: Sequence[str]) -
         raise UserError(f'{path} is read with pyarrow, which is missing: pip install "taut[data]"') from error
     try:
         with ParquetFile(path) as file:
-            picture, label = _columns(file.schema_arrow, path, labels, pa.types)
+            picture, label = picture_columns(file.schema_arrow, path, labels)
             pixels = torch.empty(file.metadata.num_rows, *shape, dtype=torch.uint8)
             classes = torch.empty(len(pixels), dtype=torch.int64)
             row = 0
@@ -79,8 +79,11 @@ def _read_file(path: Path, shape: tuple[int, int, int], labels: Sequence[str]) -
     return pixels, classes
 
 
-def _columns(schema: Any, path: Path, labels: Sequence[str], types: Any) -> tuple[str, str]:
-    """The columns of pictures and labels, of types that make sense."""
+def picture_columns(schema: Any, path: Path, labels: Sequence[str]) -> tuple[str, str]:
+    """Names of the columns of pictures and labels in a parquet file's schema; UserError unless their types make
+    sense."""
+    from pyarrow import types
+
     picture = next((name for name in _PICTURES if name in schema.names), None)
     label = next((name for name in labels if name in schema.names), None)
     if picture is None or label is None:

@@ -40,7 +40,7 @@ def decode(content: bytes | Path, source: str, *, channels: int, square: int | N
     Raises:
         UserError: Pillow is missing, the picture is damaged, or it is neither grey nor RGB with eight bits a channel.
     """
-    found = _channels(image := open_picture(content, source), source)
+    found = picture_channels(image := open_picture(content, source), source)
     if found > channels:
         raise UserError(f"{source} is in colour, but the data set's first picture is grey")
     try:
@@ -56,7 +56,7 @@ def decode(content: bytes | Path, source: str, *, channels: int, square: int | N
 def picture_shape(path: Path) -> tuple[int, int, int]:
     """Channels, height and width of a picture file, from its header. Raises UserError as `decode` does."""
     image = open_picture(path, str(path))
-    return (_channels(image, str(path)), image.height, image.width)
+    return (picture_channels(image, str(path)), image.height, image.width)
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -93,7 +93,8 @@ def open_picture(content: bytes | Path, source: str) -> Any:
         raise UserError(f"{source} is not a picture, or is damaged") from error
 
 
-def _channels(image: Any, source: str) -> int:
+def picture_channels(image: Any, source: str) -> int:
+    """1 for a grey picture that Pillow has opened, 3 for one in colour; UserError for another kind."""
     if image.mode not in _GREY + _COLOUR:
         raise UserError(f"{source} must be grey or RGB with eight bits a channel, but its mode is {image.mode}")
     return 1 if image.mode in _GREY else 3
