@@ -18,7 +18,7 @@ def classify() -> Config:
     """Any classifier, a standard ReLU network without options: choose data, network, penalties and adversaries."""
     return Config(
         data=DataConfig(dataset="digits", batch_size=128),
-        model=ModelConfig(width=256, depth=2, linear="linear", convolution="conv", activation="relu", head="linear"),
+        model=ModelConfig(width=256, depth=2, linear="linear", activation="relu", head="linear"),
         loss=LossConfig(loss="cross-entropy"),
         optimizer=OptimizerConfig(epochs=20, lr=2e-3),
         engine=EngineConfig(log_every=50),
@@ -31,7 +31,7 @@ def cifar10_lipschitz_loss() -> Config:
     return replace(
         base,
         data=DataConfig(dataset="cifar10", batch_size=128, augment_shift=4),
-        model=replace(base.model, architecture="cifar-resnext-29", tanh=True),
+        model=replace(base.model, architecture="cifar-resnext-29", convolution="conv", tanh=True),
         optimizer=OptimizerConfig(
             epochs=200,
             optimizer="sgd",
