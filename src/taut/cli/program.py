@@ -10,6 +10,7 @@ from taut.errors import UsageError, UserError
 COMMANDS = {
     "list": "recipes, layers and activations",
     "train": "train a recipe, or replay or resume a run",
+    "finetune": "train a finished run on, or make its layers orthonormal",
     "compare": "train a recipe once for each activation, and compare",
     "reproduce": "make a table of the literature anew",
     "restore": "restore a picture of your own with a proven denoiser",

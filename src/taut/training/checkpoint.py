@@ -78,6 +78,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     return final
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint under `folder`; it may be damaged."""
+    return folder.is_dir() and any(path.name.isdigit() for path in folder.iterdir())
+
+
 def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint under `folder`, or None when there is none yet. Raises UserError when it is damaged."""
     complete = sorted(path for path in folder.glob("*") if path.name.isdigit()) if folder.is_dir() else []

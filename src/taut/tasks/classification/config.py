@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from taut import data, models
 from taut.attacks import AttackLoss, Norm
+from taut.data.streaming import STREAM
 from taut.errors import require
 from taut.tasks.classification.regularisation import RegularisationConfig
+from taut.tasks.classification.start import StartConfig
+from taut.tasks.classification.stream_config import StreamConfig
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
 from taut.training.relaxation import RelaxationConfig
@@ -25,7 +28,7 @@ else:
     ActivationName = Literal[tuple(models.critic_activations())]
     ArchitectureName = Literal[tuple(models.classifiers())]
     ConvolutionName = Literal[tuple(models.classifier_convolutions())]
-    DatasetName = Literal[data.names()]
+    DatasetName = Literal[(*data.names(), STREAM)]
     LinearName = Literal[tuple(models.classifier_linears())]
 
 
@@ -41,9 +44,18 @@ class DataConfig:
     """Samples per update, over all processes together."""
     augment_shift: int = 0
     """Random displacement of training pictures by up to this many pixels in each direction."""
+    per_class: int = 0
+    """Train on so many samples of each class only; 0 takes all."""
+    subset_seed: int = 0
+    """Seed of the choice of --per-class; with the same one, fewer are among more."""
+    index_file: Path | None = None
+    """Train on the samples that this file names: .json, .npy, or text with one place a line, such as train_index.json
+    of a run with --per-class."""
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, f"batch-size must be at least 1, got {self.batch_size}")
+        require(self.per_class >= 0, f"per-class must not be negative, got {self.per_class}")
+        require(not (self.per_class and self.index_file), "give one of per-class and index-file, not both")
         require(self.augment_shift >= 0, f"augment-shift must not be negative, got {self.augment_shift}")
 
 
@@ -130,6 +142,8 @@ class EvaluationConfig:
     """Restarts of each attack, the first from the sample itself."""
     attack_loss: AttackLoss = "both"
     """What the attack climbs: minus the margin, the cross-entropy, or both in turn."""
+    fgsm: bool = False
+    """Attack the same samples by one gradient step of the whole radius too (FGSM): weaker, but often published."""
     certify: bool = True
     """Prove a radius for each held-out sample; a network without a proof must be trained with --no-certify, and its
     result says so."""
@@ -155,11 +169,13 @@ class Config:
     seed: int = 0
     """Seed of the initial weights, the order of the samples and the attack; not of the split."""
     data: DataConfig = field(default_factory=DataConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     regularisation: RegularisationConfig = field(default_factory=RegularisationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     updates: UpdateConfig = field(default_factory=UpdateConfig)
+    start: StartConfig = field(default_factory=StartConfig)
     relaxation: RelaxationConfig = field(default_factory=RelaxationConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
