@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from taut.attacks.methods import METHODS
+
 _NEEDS_START = ("boundary", "hopskipjump")
 
 
@@ -74,6 +76,12 @@ def starting_points(
     gaps = gaps.masked_fill(classes[None, :] == labels[:, None], torch.inf)
     nearest = gaps.min(dim=1)
     return pool[nearest.indices], torch.isfinite(nearest.values)
+
+
+def check_foolbox(name: str) -> None:
+    """Raise ValueError, with the command that installs it, if the attack needs foolbox and it is not there."""
+    if METHODS[name].foolbox:
+        _foolbox(name)
 
 
 def _foolbox(name: str) -> Any:

@@ -29,8 +29,8 @@ class Method:
     """Steps when none are asked for; None where there is nothing to choose."""
     restarts: int | None = None
     """Restarts when none are asked for; None where there are none."""
-    loss: str | None = None
-    """Loss when none is asked for; None where the attack has its own."""
+    losses: tuple[str, ...] = ()
+    """What it can climb, its own choice first; empty where there is nothing to choose."""
     norms: tuple[str, ...] = ("l2", "linf")
     minimal: bool = False
     """Whether it looks for the nearest misclassified point, rather than for one within a radius."""
@@ -39,8 +39,8 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "fgsm": Method(loss="cross-entropy"),
-    "pgd": Method(steps=100, restarts=4, loss="both"),
+    "fgsm": Method(losses=("cross-entropy", "margin")),
+    "pgd": Method(steps=100, restarts=4, losses=("both", "margin", "cross-entropy")),
     "apgd": Method(steps=100, restarts=1),
     "apgd-dlr": Method(steps=100, restarts=1),
     "deepfool": Method(steps=50, minimal=True, foolbox=True),
@@ -92,10 +92,12 @@ def settings(
     for option, value, own in (
         ("steps", steps, method.steps),
         ("restarts", restarts, method.restarts),
-        ("loss", loss, method.loss),
+        ("loss", loss, method.losses or None),
     ):
         if value is not None and own is None:
             raise ValueError(f"{name} has no {option} to choose, got {value}")
+    if loss is not None and loss not in method.losses:
+        raise ValueError(f"the loss of {name} must be one of {', '.join(method.losses)}, got {loss!r}")
     for option, count in (("steps", steps), ("restarts", restarts)):
         if count is not None and count < 1:
             raise ValueError(f"{option} must be at least 1, got {count}")
@@ -104,7 +106,7 @@ def settings(
         norm=norm,
         steps=method.steps if steps is None else steps,
         restarts=method.restarts if restarts is None else restarts,
-        loss=method.loss if loss is None else loss,
+        loss=next(iter(method.losses), None) if loss is None else loss,
     )
 
 

@@ -113,6 +113,15 @@ def attacked(
         )
 
 
+def attacked_once(
+    model: nn.Module, split: Split, config: EvaluationConfig, *, device: torch.device | str
+) -> AttackResult:
+    """Outcome of one fast gradient step on the same samples at every radius."""
+    count = min(config.attack_samples, len(split))
+    inputs, labels = split.inputs[:count], split.labels[:count]
+    return attacks.run_attack("fgsm", model, inputs, labels, eps=config.radii, norm=config.norm, device=device).result
+
+
 def check_consistent(
     certificate: certify.Certificate | Uncertified, attack: AttackResult, split: Split, folder: Path
 ) -> None:
@@ -120,7 +129,12 @@ def check_consistent(
 
     It cannot happen unless a proof, or its implementation, is wrong.
     """
-    radius = torch.as_tensor(certificate.radius, dtype=torch.float64)[: len(attack.broken_at)]
+    check_radii(torch.as_tensor(certificate.radius, dtype=torch.float64), attack, split, folder)
+
+
+def check_radii(radii: Tensor, attack: AttackResult, split: Split, folder: Path) -> None:
+    """`check_consistent` for the radii of the samples of `split` in the norm of the attack."""
+    radius = radii[: len(attack.broken_at)]
     refuted = torch.nonzero(radius > attack.broken_at).squeeze(1)
     if not len(refuted):
         return
