@@ -14,7 +14,7 @@ from taut.testing.map import Case, MapContract
 
 _SHAPES = {1: (12,), 2: (6, 6), 3: (4, 4, 4)}
 _ODD_SHAPES = {1: ((1,), (3,), (7,)), 2: ((1, 1), (5, 3), (2, 7)), 3: ((1, 3, 2),)}
-_FEATURES: dict[str, tuple[dict[str, Any], ...]] = {
+FEATURES: dict[str, tuple[dict[str, Any], ...]] = {
     "zeros": (
         {"in_channels": 4, "out_channels": 4},
         {"in_channels": 3, "out_channels": 5},
@@ -68,7 +68,7 @@ class ConvContract(MapContract):
 
     dims: ClassVar[int] = 2
     """Axes of the image."""
-    supports: ClassVar[frozenset[str]] = frozenset(_FEATURES)
+    supports: ClassVar[frozenset[str]] = frozenset(FEATURES)
     """Names of features."""
     transposed: ClassVar[bool] = False
     """No circular padding, by torch's own limits."""
@@ -84,7 +84,7 @@ class ConvContract(MapContract):
         """The layer under test."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        type(self).cases = tuple(self._case(options) for name in _FEATURES for options in self._of(name))
+        type(self).cases = tuple(self._case(options) for name in FEATURES for options in self._of(name))
         super().pytest_generate_tests(metafunc)
 
     def thorough_cases(self) -> tuple[Case, ...]:
@@ -96,13 +96,13 @@ class ConvContract(MapContract):
         return tuple(self._case(options[-1]) for options in of_feature if options) or self.thorough_cases()[:1]
 
     def first_case(self) -> Case:
-        return self._case(_FEATURES["zeros" if "zeros" in self.supports else "circular"][0])
+        return self._case(FEATURES["zeros" if "zeros" in self.supports else "circular"][0])
 
     def _of(self, feature: str) -> tuple[dict[str, Any], ...]:
         if feature not in self.supports or (self.transposed and feature.startswith(("circular", "even"))):
             return ()
         plane = self.dims == 2 and not self.transposed
-        return _FEATURES[feature] if plane else _FEATURES[feature][:1]  # the variants share the mathematics
+        return FEATURES[feature] if plane else FEATURES[feature][:1]  # the variants share the mathematics
 
     def _case(self, options: dict[str, Any]) -> Case:
         return options, (2, options["in_channels"], *_SHAPES[self.dims])
@@ -140,9 +140,9 @@ class ConvContract(MapContract):
                     assert gain <= bound * (1 + 1e-12), f"gain {gain!r} above {bound!r} on {size}"
 
     def test_what_is_not_supported_is_refused(self) -> None:
-        for feature in _FEATURES.keys() - self.supports:
+        for feature in FEATURES.keys() - self.supports:
             if not (self.transposed and feature.startswith(("circular", "even"))):
-                for options in _FEATURES[feature]:
+                for options in FEATURES[feature]:
                     checks.assert_refused(lambda options=options: self.make(**options), "")
 
     def test_bad_arguments_are_refused(self) -> None:
