@@ -69,7 +69,7 @@ def expected(model: nn.Module, norm: str = "l2") -> float:
     return lipschitz_bound(model, input_shape=(1, 4, 4), norm=norm)
 
 
-QUICK = ["--input-shape", "1", "4", "4", "--json", "--search-seconds", "0.3"]
+QUICK = ["--input-shape", "1", "4", "4", "--json", "--search-seconds", "0.05"]
 CLASS = "nets_for_audit.py:Net"
 
 
@@ -140,7 +140,7 @@ def test_double_weights_are_not_rounded(taut, here: Path) -> None:
 
 
 def test_the_table_of_a_plain_model(taut, here: Path) -> None:
-    shown = taut("audit", CLASS, "--input-shape", "1", "4", "4", "--search-seconds", "0.3")
+    shown = taut("audit", CLASS, "--input-shape", "1", "4", "4", "--search-seconds", "0.05")
     lines = shown.out.splitlines()
     assert lines[0].split() == ["layer", "kind", "at", "least", "(l2)", "at", "most", "(l2)", "sigma", "min", "proof",
                                 "seconds"]  # fmt: skip
@@ -151,7 +151,7 @@ def test_the_table_of_a_plain_model(taut, here: Path) -> None:
 
 def test_a_run_is_audited_from_data_too(taut, finished: Path, here: Path) -> None:
     np.save("x.npy", np.random.default_rng(0).random((20, 1, 8, 8), dtype=np.float32))
-    found = json.loads(taut("audit", finished, "--data", "x.npy", "--json", "--search-seconds", "0.3").out)
+    found = json.loads(taut("audit", finished, "--data", "x.npy", "--json", "--search-seconds", "0.05").out)
     assert found["searched"] == "from 20 given inputs"
     assert 0.0 < found["lower"] <= found["bound"]
     assert all(row["lower"] <= row["bound"] for row in found["layers"])
@@ -166,7 +166,7 @@ def test_inputs_are_read_from_files_and_give_the_shape(taut, here: Path, suffix:
         np.savez("x.npz", labels=np.zeros(1500), x=inputs)
     else:
         safetensors.torch.save_file({"anything": torch.from_numpy(inputs)}, "x.safetensors")
-    shown = taut("audit", CLASS, "--data", "x" + suffix, "--json", "--search-seconds", "0.3")
+    shown = taut("audit", CLASS, "--data", "x" + suffix, "--json", "--search-seconds", "0.05")
     assert shown.code == 0, shown.err
     assert json.loads(shown.out)["searched"] == "from 1024 given inputs"
 
