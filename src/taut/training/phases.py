@@ -1,9 +1,9 @@
 """Phases of a run: the size of the pictures, and of the batches, by the share of the epochs that is done."""
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from taut.errors import UsageError
 from taut.training.sampling import steps_per_epoch
@@ -30,19 +30,19 @@ def parse_phases(text: str, batch_size: int) -> tuple[Phase, ...]:
     """
     phases = tuple(_phase(part, batch_size) for part in text.split(","))
     starts = [phase.start for phase in phases]
-    if starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
+    growing = all(low < high for low, high in pairwise((*starts, 1.0)))  # false for NaN too
+    if starts[0] != 0 or not growing:
         raise UsageError(f"phases must begin at 0 and have growing starts below 1, got {text!r}")
     return phases
 
 
 def _phase(text: str, batch_size: int) -> Phase:
-    start, size, *batch = [*text.strip().split(":"), ""][:4]
+    start, size, batch = [*text.strip().split(":"), str(batch_size), ""][:3]
     try:
-        phase = Phase(start=float(start), size=int(size), batch_size=int(batch[0]) if batch[0] else batch_size)
-        fine = len(batch) < 2 or not batch[1]
+        phase = Phase(start=float(start), size=int(size), batch_size=int(batch))
     except ValueError:
-        fine, phase = False, Phase(start=0.0, size=1, batch_size=1)
-    if not (fine and math.isfinite(phase.start) and phase.size >= 1 and phase.batch_size >= 1):
+        phase = None
+    if phase is None or text.count(":") not in (1, 2) or min(phase.size, phase.batch_size) < 1:
         raise UsageError(
             f"phases are START:SIZE or START:SIZE:BATCH, such as 0:128,0.4:224, with sizes from 1 on, got {text!r}"
         )

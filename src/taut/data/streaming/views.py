@@ -40,7 +40,8 @@ def training_view(image: Any, size: int, seed: int, augmentation: Augmentation) 
         return centre_view(image, size, share=1.0)
     drawn = random.Random(seed)
     if augmentation in ("crop", "crop-colour"):
-        image = _resized(image, size, random_box(image.width, image.height, drawn))
+        left, top, right, bottom = map(float, random_box(image.width, image.height, drawn))
+        image = _resized(image, size, (left, top, right, bottom))
     else:
         image = centre_view(image, size, share=1.0)
         if augmentation == "shift":
