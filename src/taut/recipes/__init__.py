@@ -10,14 +10,17 @@ from taut.recipes.denoising import denoise, denoise_full, denoise_photographs
 from taut.recipes.fit_1d import fit_1d
 from taut.recipes.gan import gan, gan_digits
 from taut.recipes.invertible import invertible_1d, invertible_2d
-from taut.recipes.linf import mnist_linf, mnist_linf_dist, mnist_linf_dist_full
+from taut.recipes.linf import mnist_linf, mnist_linf_dist, mnist_linf_dist_full, mnist_linf_standard
+from taut.recipes.lnets import LNETS, published
 from taut.recipes.regularisation import cifar10_lipschitz_loss, classify
+from taut.recipes.scale import cifar10_resnet, imagenet_resnet50
 from taut.recipes.wasserstein import absolute_value, high_dim_cone, three_cones, wasserstein
 from taut.recipes.wasserstein_table import full, small
 
 RECIPES: Mapping[str, Callable[[], Any]] = {
     "absolute-value": absolute_value,
     "cifar10-lipschitz-loss": cifar10_lipschitz_loss,
+    "cifar10-resnet": cifar10_resnet,
     "classify": classify,
     "denoise": denoise,
     "denoise-photographs": denoise_photographs,
@@ -27,11 +30,14 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
     "gan": gan,
     "gan-digits": gan_digits,
     "high-dim-cone": high_dim_cone,
+    "imagenet-resnet50": imagenet_resnet50,
     "invertible-1d": invertible_1d,
     "invertible-2d": invertible_2d,
+    **LNETS,
     "mnist": mnist,
     "mnist-linf": mnist_linf,
     "mnist-linf-dist": mnist_linf_dist,
+    "mnist-linf-standard": mnist_linf_standard,
     "mnist-wide-margin": mnist_wide_margin,
     "three-cones": three_cones,
     "wasserstein": wasserstein,
@@ -40,6 +46,7 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
 BUDGETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     "denoise": {"small": denoise, "full": denoise_full},
     "mnist-linf-dist": {"small": mnist_linf_dist, "full": mnist_linf_dist_full},
+    **{name: {"small": make, "full": published(make)} for name, make in LNETS.items()},
 }
 """Recipes of several sizes, the first being the one that the name alone means: what `taut train --budget` chooses."""
 

@@ -13,6 +13,8 @@ def headline(figures: Mapping[str, Any]) -> list[Headline]:
     radii = sorted(certified or attacked, key=float)
     middle = radii[len(radii) // 2] if radii else None
     fractions = {"accuracy": figures["accuracy"]}
+    if whole := figures.get("held_out"):
+        fractions |= {"accuracy of all pictures": whole["accuracy"], "top-5 accuracy of all pictures": whole["top5"]}
     if certified and middle:
         fractions |= {f"certified at {eps}": certified[eps] for eps in dict.fromkeys([radii[0], middle, radii[-1]])}
     if middle in attacked:

@@ -27,6 +27,7 @@ def result(
     certificate: certify.Certificate | Uncertified,
     attack: AttackResult | None,
     seconds: dict[str, float],
+    fgsm: AttackResult | None = None,
 ) -> dict[str, Any]:
     """The content of result.json. `model` is the folded network."""
     return {
@@ -34,7 +35,7 @@ def result(
         "recipe": recipe,
         "dataset": dataset.name,
         "samples": len(dataset.test),
-        **accuracies(config.evaluation, certificate, attack),
+        **accuracies(config.evaluation, certificate, attack, fgsm=fgsm),
         "layers": layer_rows(model, config.evaluation.norm, dataset.problem.shape) if config.evaluation.certify else [],
         **provenance(command=command, seed=config.seed, seconds=seconds),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -42,7 +43,11 @@ def result(
 
 
 def accuracies(
-    config: EvaluationConfig, certificate: certify.Certificate | Uncertified, attack: AttackResult | None
+    config: EvaluationConfig,
+    certificate: certify.Certificate | Uncertified,
+    attack: AttackResult | None,
+    *,
+    fgsm: AttackResult | None = None,
 ) -> dict[str, Any]:
     """Clean, certified and attacked accuracy and the Lipschitz bound; the part of result.json that depends on radii.
 
@@ -72,6 +77,8 @@ def accuracies(
             if proven
             else {},
         }
+    if fgsm is not None:
+        figures["fgsm"] = {f"{eps:g}": fgsm.accuracy(eps) for eps in sorted(config.radii)}
     return figures
 
 

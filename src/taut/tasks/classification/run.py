@@ -1,9 +1,11 @@
 """A classification run from its seed to its report."""
 
+import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 from torch import nn
@@ -14,12 +16,17 @@ from taut.data import Dataset, fingerprint
 from taut.errors import UsageError
 from taut.files import write_json, write_tensors
 from taut.tasks.activations import write_activations
-from taut.tasks.classification import measure, outcome
+from taut.tasks.classification import measure, outcome, streamed
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_loss, build_model, check_fit, validation
 from taut.tasks.classification.regularised import build_objective, check_regularisation
+from taut.tasks.classification.saved import read_config
+from taut.tasks.classification.start import earlier, load_start
+from taut.tasks.classification.streamed import Streamed, is_streamed, open_streamed
+from taut.tasks.classification.subset import Chosen, chosen, keep_index
 from taut.tasks.classification.table import print_result
 from taut.tasks.running import Session, carry_out, finished_result, report
+from taut.training.checkpoint import has_checkpoint
 from taut.training.relaxation import check_relaxation
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import check_batches
@@ -42,24 +49,39 @@ def train(
         command=command,
         out=out,
         resume=resume,
-        prepare=lambda fabric: _prepare(config, fabric),
+        prepare=lambda fabric: _prepare(config, fabric, fresh=resume is None or not has_checkpoint(resume.checkpoints)),
         fit=lambda prepared, session: _fit(config, prepared, session),
-        conclude=lambda prepared, fitted, session: conclude(config, prepared.dataset, fitted, session),
+        conclude=lambda prepared, fitted, session: conclude(
+            config, prepared.dataset, fitted, session, streamed=_streamed(prepared, config)
+        ),
     )
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    dataset: Dataset
+    data: Chosen | Streamed
     model: nn.Module
 
+    @property
+    def dataset(self) -> Dataset:
+        return self.data.head if isinstance(self.data, Streamed) else self.data.dataset
 
-def _prepare(config: Config, fabric: Fabric) -> _Prepared:
-    """Data and the untrained network, after every check that can be made before the run folder exists."""
-    dataset = data.load(config.data.dataset, config.data.data_root)
+
+def _prepare(config: Config, fabric: Fabric, *, fresh: bool) -> _Prepared:
+    """Data and the network before training, after every check that can be made before the run folder exists; the
+    weights that it starts from are needed by a `fresh` run only."""
+    found = open_streamed(config, world_size=fabric.world_size) if is_streamed(config) else chosen(config.data)
+    dataset = found.head if isinstance(found, Streamed) else found.dataset
     check_fit(config.data, dataset.problem)
-    check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
+    if isinstance(found, Chosen):
+        check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
+    if isinstance(found, Streamed):
+        streamed.check_sizes(config, model)
+    if fresh and config.start.start_from is not None:
+        _, old = read_config(config.start.start_from)
+        of = data.problem(old.data.dataset, old.data.data_root or config.data.data_root)
+        load_start(model, config.start, build_model(old.model, of), dataset.problem, of)
     check_regularisation(config, model, dataset.problem)
     check_relaxation(model, config.relaxation)
     if config.evaluation.certify:
@@ -68,18 +90,24 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
         except TypeError as error:
             raise UsageError(
                 f"the network could be trained but not certified: {error} (to train it all the same, without a "
-                "certificate: --config.evaluation.no-certify)"
+                "certificate: --no-certify)"
             ) from error
-    return _Prepared(dataset, model)
+    return _Prepared(found, model)
 
 
 def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
     loss, dataset = build_loss(config.loss), prepared.dataset
     of_batch, reseed = build_objective(config, prepared.model)
+    found = prepared.data
+    if session.fabric.global_rank == 0:
+        if isinstance(found, Streamed):
+            streamed.write_classes(session.folder, dataset.problem)
+        else:
+            keep_index(session.folder, found)
     job = Job(
         model=prepared.model,
         tensors=(dataset.train.inputs, dataset.train.labels),
-        data=fingerprint(dataset.train),
+        data=found.pictures.train.fingerprint if isinstance(found, Streamed) else fingerprint(dataset.train),
         objective=of_batch,
         reseed=reseed,
         optimizer=config.optimizer,
@@ -88,7 +116,10 @@ def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
         seed=config.seed,
         max_shift=config.data.augment_shift,
         relaxation=config.relaxation,
-        validate=validation(dataset.test, loss, config.evaluation, session.fabric.device),
+        stream=streamed.batches(found, config) if isinstance(found, Streamed) else None,
+        validate=streamed.validation(found, config, loss, session.fabric.device)
+        if isinstance(found, Streamed)
+        else validation(dataset.test, loss, config.evaluation, session.fabric.device),
         validate_every=config.evaluation.validate_every,
     )
     return fit(
@@ -101,8 +132,18 @@ def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
     )
 
 
-def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session) -> None:
-    """Fold, certify, attack, write. result.json comes last but for the report: where it is, the run is finished."""
+def conclude(
+    config: Config,
+    dataset: Dataset,
+    fitted: Fitted,
+    session: Session,
+    *,
+    streamed: Callable[[nn.Module, Session], dict[str, Any]] = lambda model, session: {},
+) -> None:
+    """Fold, certify, attack, write. result.json comes last but for the report: where it is, the run is finished.
+
+    `streamed` adds to the result what is measured of pictures that `dataset` has only some of.
+    """
     folder, seconds = session.folder, {"train": fitted.seconds}
     write_tensors(folder.model, fitted.model.state_dict())
     write_activations(folder, fitted.model)
@@ -114,7 +155,7 @@ def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session)
     seconds["certify"] = time.monotonic() - started
     tensors = outcome.evaluation_tensors(dataset.test, certificate)
 
-    attack = None
+    attack = fgsm = None
     if config.evaluation.attack_samples:
         started = time.monotonic()
         attack = measure.attacked(
@@ -123,24 +164,48 @@ def conclude(config: Config, dataset: Dataset, fitted: Fitted, session: Session)
         seconds["attack"] = time.monotonic() - started
         tensors |= outcome.attack_tensors(config.evaluation, certificate, attack)
         measure.check_consistent(certificate, attack, dataset.test, folder.path)
+        if config.evaluation.fgsm:
+            fgsm = measure.attacked_once(plain, dataset.test, config.evaluation, device=session.fabric.device)
+            measure.check_consistent(certificate, fgsm, dataset.test, folder.path)
 
     proof: list[Path] = []
     if isinstance(certificate, certify.Certificate):
         proof = measure.save_certificate(certificate, plain, dataset.test, folder.certificate)
     write_tensors(folder.evaluation, tensors)
-    figures = outcome.result(
-        config,
-        recipe=session.recipe,
-        command=session.command,
-        dataset=dataset,
-        model=plain,
-        certificate=certificate,
-        attack=attack,
-        seconds=seconds,
+    started = time.monotonic()
+    if more := streamed(plain, session):
+        seconds["held_out"] = time.monotonic() - started
+    figures = (
+        more
+        | earlier(config.start)
+        | outcome.result(
+            config,
+            recipe=session.recipe,
+            command=session.command,
+            dataset=dataset,
+            model=plain,
+            certificate=certificate,
+            attack=attack,
+            fgsm=fgsm,
+            seconds=seconds,
+        )
     )
     write_json(folder.result, figures)
     written = [folder.result, *proof, folder.folded, report(folder)]
     print_result(figures, title=title(dataset), written=written)
+
+
+def _streamed(prepared: _Prepared, config: Config) -> Callable[[nn.Module, Session], dict[str, Any]]:
+    """Accuracy on the whole held-out split of streamed pictures."""
+    found = prepared.data
+    if not isinstance(found, Streamed):
+        return lambda model, session: {}
+
+    def measured(model: nn.Module, session: Session) -> dict[str, Any]:
+        loss, device = build_loss(config.loss), session.fabric.device
+        return {"held_out": streamed.held_out(copy.deepcopy(model), found, config, loss, device, quiet=False)}
+
+    return measured
 
 
 def title(dataset: Dataset) -> str:

@@ -11,6 +11,8 @@ from taut.data import Dataset, Problem
 from taut.errors import UsageError
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_model
+from taut.tasks.classification.streamed import is_streamed, open_streamed, saved_problem
+from taut.tasks.classification.subset import chosen
 from taut.tasks.weights import load_weights
 from taut.training.run_folder import RunFolder, open_run
 from taut.training.serialise import from_plain
@@ -34,26 +36,34 @@ def load_run(path: Path, *, data_root: Path | None = None) -> SavedRun:
         UsageError: Not a run folder, or one of another version.
         UserError: Training has not finished, files are damaged, or data are missing.
     """
-    folder, config = _read_config(path)
+    folder, config = read_config(path)
     data_root = data_root or config.data.data_root
-    model = _read_network(folder, config, data.problem(config.data.dataset, data_root))
-    dataset = data.load(config.data.dataset, data_root)
+    model = _read_network(folder, config, _problem(folder, config, data_root))
+    if is_streamed(config):
+        dataset = open_streamed(config, world_size=1, data_root=data_root).head
+    else:
+        dataset = chosen(config.data, data_root=data_root, folder=folder).dataset
     return SavedRun(folder=folder, config=config, dataset=dataset, model=model)
 
 
 def load_network(path: Path) -> tuple[nn.Module, tuple[int, ...]]:
     """The folded network of the run folder `path` and the shape of one input; the data are not needed. Errors as
     above."""
-    folder, config = _read_config(path)
-    problem = data.problem(config.data.dataset, config.data.data_root)
+    folder, config = read_config(path)
+    problem = _problem(folder, config, config.data.data_root)
     return _read_network(folder, config, problem), problem.shape
 
 
-def _read_config(path: Path) -> tuple[RunFolder, Config]:
+def read_config(path: Path) -> tuple[RunFolder, Config]:
+    """The folder of a classification run and its configuration. UsageError where it is not one."""
     folder, manifest = open_run(path)
     if manifest.task != Config.task:
         raise UsageError(f"{path} is a run of the task {manifest.task}, not {Config.task}")
     return folder, from_plain(Config, manifest.config, source=str(folder.config))
+
+
+def _problem(folder: RunFolder, config: Config, data_root: Path | None) -> Problem:
+    return saved_problem(config, folder) if is_streamed(config) else data.problem(config.data.dataset, data_root)
 
 
 def _read_network(folder: RunFolder, config: Config, problem: Problem) -> nn.Module:
