@@ -87,3 +87,14 @@ def test_denoise(tmp_path: Path) -> None:
     for of_set in result["sets"].values():
         psnr = {method: figures["psnr"] for method, figures in of_set.items() if isinstance(figures, dict)}
         assert psnr["tv"] + 0.25 < psnr["denoiser"] < psnr["unconstrained"]
+
+
+@needs_mnist
+@pytest.mark.timeout(2400)
+def test_mnist_linf_dist(tmp_path: Path) -> None:
+    result, seconds = run("mnist-linf-dist", tmp_path / "run")
+    check(result, accuracy=0.95, certified={"0.1": 0.90})
+    for radius, attacked in result["attacked"].items():
+        assert result["attack"]["certified"][radius] <= min(attacked, result["fgsm"][radius])
+    assert result["lipschitz_bound"] < 1 + 1e-6
+    assert seconds < 1800

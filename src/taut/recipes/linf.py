@@ -39,7 +39,7 @@ def mnist_linf_dist() -> Config:
         data=DataConfig(dataset="mnist", batch_size=256),
         model=ModelConfig(architecture="distances", width=512, depth=3, linear="linf-dist"),
         loss=LossConfig(loss="margin-cross-entropy", offset=0.4, temperature=0.1, cross_entropy=0.02),
-        optimizer=OptimizerConfig(epochs=40, lr=2e-2, betas=(0.9, 0.99), schedule="cosine", warmup=0.01),
+        optimizer=OptimizerConfig(epochs=60, lr=2e-2, betas=(0.9, 0.99), schedule="cosine", warmup=0.01),
         relaxation=RelaxationConfig(p_start=8.0, p_end=60.0, p_hold=0.1, p_exact=0.05),
         engine=EngineConfig(log_every=50, threads=2),
         evaluation=replace(_evaluation(), attack_samples=500, attack_restarts=1, validate_every=5),

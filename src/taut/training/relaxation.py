@@ -34,7 +34,7 @@ class RelaxationConfig:
         )
 
 
-def exponent(step: float, total: int, config: RelaxationConfig) -> float:
+def exponent(step: int, total: int, config: RelaxationConfig) -> float:
     """p of update `step` (from 0) of `total`: start, then start (end / start)^share, then infinity.
 
     Source: Zhang, Cai, Lu, He and Wang (2021).
@@ -52,7 +52,7 @@ def exponent(step: float, total: int, config: RelaxationConfig) -> float:
     return config.p_start * (config.p_end / config.p_start) ** share
 
 
-def relax_for(model: nn.Module, step: float, total: int, config: RelaxationConfig) -> None:
+def relax_for(model: nn.Module, step: int, total: int, config: RelaxationConfig) -> None:
     """Give the layers of `model` the exponent of update `step`; nothing where the config relaxes nothing."""
     if config.p_start:
         relax_(model, exponent(step, total, config))

@@ -6,11 +6,14 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from taut.errors import UsageError, UserError
 from taut.files import write_bytes
 from taut.reports.classification.certified_plot import draw_curve, finish, radius_limit
+from taut.reports.classification.evaluation import Evaluation
 from taut.reports.classification.result import Result
 from taut.reports.classification.run import Run, read_run
 from taut.reports.folder.provenance import reproduce_command
@@ -105,7 +108,7 @@ def labels(paths: list[Path]) -> list[str]:
 
 
 def _curves(norm: str, rows: list[Row]) -> Picture:
-    name, alt = f"certified-accuracy-{norm}", "Certified accuracy of each run against the radius"
+    name, alt = f"certified-accuracy-{norm}", "Certified and attacked accuracy of each run against the radius"
     return picture(name, alt, lambda palette: draw_curves(norm, rows, palette))
 
 
@@ -116,14 +119,48 @@ def draw_curves(norm: str, rows: list[Row], palette: Palette) -> Figure:
         for row in rows
         if row.run.evaluation and row.result.certified and row.result.norm == norm
     ]
-    listed = [eps for row, _ in drawn for eps in row.result.certified]
+    listed = [eps for row, _ in drawn for eps in (*row.result.certified, *row.result.attacked)]
     figure = new_figure(9.6, 4.8)
     axes = figure.add_subplot()
     for color, (row, evaluation) in zip(cycle(palette.series), drawn, strict=False):
         draw_curve(axes, evaluation, color=color, label=row.label)
+        for attacked, marker, stroke in ((row.result.attacked, "o", (0, (5, 2))), (row.result.fgsm, "^", (0, (1, 2)))):
+            if attacked:
+                _draw_attacked(axes, row.result.attack.accuracy, attacked, color=color, marker=marker, stroke=stroke)
     finish(axes, norm, radius_limit([evaluation for _, evaluation in drawn], listed))
-    axes.legend(loc="upper right")
+    _draw_legend(axes, drawn)
     return figure
+
+
+def _draw_attacked(
+    axes: Axes, accuracy: float, attacked: dict[float, float], *, color: str, marker: str, stroke: object
+) -> None:
+    """Accuracy after attacks, from the clean accuracy of the samples that were attacked; lines lead the eye alone."""
+    points = [(0.0, accuracy), *sorted(attacked.items())]
+    axes.plot(
+        [eps for eps, _ in points],
+        [fraction for _, fraction in points],
+        color=color,
+        linestyle=stroke,
+        linewidth=1.1,
+        marker=marker,
+        markersize=5.0,
+    )
+
+
+def _draw_legend(axes: Axes, drawn: list[tuple[Row, Evaluation]]) -> None:
+    """Colours are runs, strokes are what was done."""
+    handles, names = axes.get_legend_handles_labels()
+    kinds = [("certified (proven)", "solid", "")]
+    if any(row.result.attacked for row, _ in drawn):
+        kinds.append(("after attack (PGD)", (0, (5, 2)), "o"))
+    if any(row.result.fgsm for row, _ in drawn):
+        kinds.append(("after one step (FGSM)", (0, (1, 2)), "^"))
+    if len(kinds) > 1:
+        for name, stroke, marker in kinds:
+            handles.append(Line2D([], [], color="0.5", linestyle=stroke, linewidth=1.1, marker=marker, markersize=5.0))
+            names.append(name)
+    axes.legend(handles, names, loc="best")
 
 
 def _context(rows: list[Row], pictures: list[Picture]) -> dict[str, Any]:

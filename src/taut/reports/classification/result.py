@@ -38,6 +38,8 @@ class Result:
     """Fraction of the samples whose certified radius is larger than the key."""
     attacked: dict[float, float]
     """Fraction of the attacked samples that are still correct after an attack of that size."""
+    fgsm: dict[float, float]
+    """The same after one gradient step of the whole radius; empty where that was not tried."""
     attack: "Attack"
     layers: list[Layer]
     parameters: int | None
@@ -58,6 +60,7 @@ def read_result(path: Path) -> Result:
         else fields.number("lipschitz_bound"),
         certified=fields.by_radius("certified"),
         attacked=fields.by_radius("attacked"),
+        fgsm=fields.by_radius("fgsm"),
         attack=_read_attack(fields),
         layers=read_layers(fields),
         parameters=fields.optional_count("parameters"),

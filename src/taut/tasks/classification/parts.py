@@ -15,6 +15,7 @@ from taut import nn as tnn
 from taut.attacks import Norm, margins
 from taut.data import Problem, Split
 from taut.errors import UsageError
+from taut.tasks.classification import measure
 from taut.tasks.classification.config import DataConfig, EvaluationConfig, LossConfig, ModelConfig
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -78,8 +79,8 @@ def validation(
     @torch.no_grad()
     def figures(model: nn.Module) -> dict[str, Any]:
         plain = tnn.fold(model).eval()
-        dtype = next(plain.parameters()).dtype
-        logits = torch.cat([plain(part.to(dtype)) for part in inputs.split(2000)])
+        network, dtype = measure.quickest(plain), next(plain.parameters()).dtype
+        logits = torch.cat([network(part.to(dtype)) for part in inputs.split(2000)])
         found: dict[str, Any] = {
             "loss": float(loss(logits, labels)),
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
