@@ -19,7 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _repeats(item: pytest.Function) -> bool:
     from taut.testing import ActivationContract, ConvContract, LinearContract, MapContract
 
-    cls, name = item.cls, item.originalname
+    cls: Any = item.cls
+    name = item.originalname
     given: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     if name == "test_exports":  # the same code with other options
         return issubclass(cls, ActivationContract) and cls.__mro__[1].__name__.startswith("Test")
