@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
+# The tests start python hundreds of times: what it compiled once is kept, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 # torch first and pinned: an open request can bring a build of several gigabytes for a GPU that is not there.
 TORCH ?= torch==2.13.0
 
