@@ -92,6 +92,9 @@ def test_trades_keeps_the_samples_own_loss_and_climbs_the_divergence() -> None:
     found = objective(model, {"pgd": 0.2, "trades": 6.0})(model, (inputs, labels))
     clean = F.cross_entropy(model(inputs), labels).item()
     assert found["loss"].item() == pytest.approx(clean + 6 * found["divergence"].item(), rel=1e3 * EPS)
+    # a search that climbed the loss of the labels would end elsewhere with others
+    others = objective(model, {"pgd": 0.2, "trades": 6.0})(model, (inputs, (labels + 1) % 3))
+    assert torch.equal(others["divergence"], found["divergence"])
     noise = 0.2 * (2 * torch.rand(50, *inputs.shape, dtype=torch.float64) - 1)
     p = model(inputs).log_softmax(1)
     random = [(p.exp() * (p - model(inputs + n).log_softmax(1))).sum(1).mean().item() for n in noise]
