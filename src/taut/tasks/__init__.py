@@ -3,6 +3,7 @@
 from importlib import import_module
 from types import ModuleType
 
+from taut import training as training  # before any task imports lightning_fabric
 from taut.errors import UsageError
 
 NAMES = (
