@@ -45,6 +45,7 @@ def attack_accuracy(
     batch_size: int = 500,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
+    guide: nn.Module | None = None,
 ) -> AttackResult:
     """Attack every sample at each of `radii`, smallest first; what is broken stays broken, since the balls are nested.
 
@@ -64,9 +65,11 @@ def attack_accuracy(
         batch_size: Samples attacked at a time.
         device: Where to compute.
         advance: Called with the number of (sample, radius) pairs done so far.
+        guide: Searched instead of `model`, where its own gradients show too little; `model` judges all the same.
     """
-    searched = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-    judge = copy.deepcopy(searched).double()
+    judge = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+    searched = judge if guide is None else copy.deepcopy(guide).to(device).eval().requires_grad_(False)
+    judge = copy.deepcopy(judge).double()
     dtype = next((parameter.dtype for parameter in searched.parameters()), torch.float32)
     generator = torch.Generator().manual_seed(seed)
     example = inputs.double().clone()
