@@ -101,7 +101,8 @@ def load_start(model: nn.Module, config: StartConfig, trained: nn.Module, proble
         if _kind(layer) == _kind(source):
             layer.load_state_dict(source.state_dict())
         else:
-            layer.weight = source.weight if hasattr(layer, "parametrizations") else nn.Parameter(source.weight.clone())
+            weight = source.weight.detach().clone()  # a parameter could not be assigned to a constrained weight
+            layer.weight = weight if hasattr(layer, "parametrizations") else nn.Parameter(weight)
             if layer.bias is not None:
                 layer.bias.copy_(source.bias)
 
@@ -118,9 +119,9 @@ def earlier(config: StartConfig) -> dict[str, Any]:
 
 
 def smallest(figures: Mapping[str, Any]) -> float | None:
-    """The smallest singular value of the layers but the last in a result.json, 1 where all are orthogonal."""
-    values = [row["sigma_min"] for row in figures.get("layers", [])[:-1] if row.get("sigma_min") is not None]
-    return min(values, default=None)
+    """The smallest singular value in a result.json of the weights but the head: 1 where all are orthogonal."""
+    values = [row["sigma_min"] for row in figures.get("layers", []) if row.get("sigma_min") is not None]
+    return min(values[:-1], default=None)
 
 
 def _leaves(model: nn.Module) -> list[Any]:

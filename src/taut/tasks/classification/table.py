@@ -33,6 +33,7 @@ def print_result(
             soft_wrap=True,
         )
     if figures.get("start"):
+        console.print(f"started from {figures['start']['run']}", highlight=False, soft_wrap=True, markup=False)
         console.print(beside_table(figures))
     for path in written:
         console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
@@ -73,7 +74,7 @@ def accuracy_table(figures: Mapping[str, Any]) -> Table:
 def beside_table(figures: Mapping[str, Any]) -> Table:
     """What the run from which training started had reached, and what this one has."""
     start = figures["start"]
-    table = Table(title=f"started from {start['run']}")
+    table = Table()
     for name in ("", "before", "after"):
         table.add_column(name, justify="right" if name else "left")
     pairs: dict[str, tuple[str, str]] = {}
