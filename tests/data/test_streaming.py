@@ -93,7 +93,8 @@ def test_rows_of_shards_are_those_of_their_files(tmp_path: Path, monkeypatch: py
     order = found.train.order(torch.Generator().manual_seed(3))
     assert sorted(order.tolist()) == list(range(17))
     assert order.tolist() != list(range(17))
-    for row in order.tolist():  # in an order in which groups are read, forgotten, and read again
+    alternating = [0, 7, 1, 8, 4, 11, 5, 12]  # groups of the same number in both files
+    for row in (*order.tolist(), *alternating):  # in an order in which groups are read, forgotten, and read again
         assert pictures.view(row, 8, CENTRE).unique().tolist() == [row]
     assert found.train.encoded(9)[1] == f"picture 2 of {tmp_path / 'train-00001-of-00002.parquet'}"
     again = found.train.order(torch.Generator().manual_seed(3))
@@ -145,7 +146,7 @@ def test_shifts_move_by_at_most_an_eighth_and_flips_mirror() -> None:
 
 def test_random_parts_have_the_areas_and_shapes_that_are_said() -> None:
     drawn = random.Random(0)
-    boxes = [random_box(200, 200, drawn) for _ in range(400)]
+    boxes = [random_box(200, 200, drawn) for _ in range(4000)]
     areas = [(right - left) * (bottom - top) / 200**2 for left, top, right, bottom in boxes]
     shapes = [(right - left) / (bottom - top) for left, top, right, bottom in boxes]
     assert 0.075 < min(areas) < 0.12
@@ -153,7 +154,7 @@ def test_random_parts_have_the_areas_and_shapes_that_are_said() -> None:
     assert 0.73 < min(shapes) < 0.78
     assert 1.28 < max(shapes) < 1.37
     balance = sum(math.log(shape) for shape in shapes) / len(shapes)
-    assert abs(balance) < 4 * math.log(4 / 3) / math.sqrt(3 * 400)  # four standard errors of a uniform law's mean
+    assert abs(balance) < 4 * math.log(4 / 3) / math.sqrt(3 * 4000)  # four standard errors of a uniform law's mean
     assert random_box(300, 2, random.Random(0))[1::2] == (0, 2)  # no try fits: the largest part that does
     assert all(left >= 0 and top >= 0 and right <= 200 and bottom <= 200 for left, top, right, bottom in boxes)
 
