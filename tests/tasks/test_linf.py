@@ -127,5 +127,6 @@ def test_recipes_are_in_linf_and_the_published_size_is_one_flag_away() -> None:
     assert (full.model.width, full.model.depth, full.model.relaxation) == (5120, 4, "lp")
     assert (full.relaxation.p_start, full.relaxation.p_end, full.optimizer.epochs) == (8.0, 1000.0, 400)
     standard, constrained = recipe("mnist-linf-standard"), recipe("mnist-linf")
-    assert replace(standard, model=constrained.model, loss=constrained.loss) == constrained
+    same = {"model": constrained.model, "loss": constrained.loss, "optimizer": constrained.optimizer}
+    assert replace(standard, **same) == constrained
     assert (standard.model.width, standard.model.depth) == (constrained.model.width, constrained.model.depth)

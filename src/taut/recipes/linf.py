@@ -13,11 +13,12 @@ _K = 1000.0
 def mnist_linf() -> Config:
     """MNIST in linf: 784-1024x3-10 MaxMin, rows of l1 norm at most 1, hinge with margin: half an hour on two cores."""
     return Config(
-        data=DataConfig(dataset="mnist", batch_size=128),
+        data=DataConfig(dataset="mnist", batch_size=256),
         model=ModelConfig(width=1024, depth=3, linear="linf-projected", head="linf-projected", lipschitz=_K),
-        # the hinge in units of its margin: the gradients, and so the rate, do not depend on K
+        # The hinge in units of its margin, so that the rate does not depend on K: published is 3.3e-3 for the hinge on
+        # logits times K, averaged over ten classes, which is 300 / 10 times as steep.
         loss=LossConfig(loss="margin-cross-entropy", offset=0.3 * _K, cross_entropy=0.0),
-        optimizer=OptimizerConfig(epochs=10, optimizer="aggmo", lr=3.3e-3, schedule="cosine"),
+        optimizer=OptimizerConfig(epochs=50, optimizer="aggmo", lr=0.1, schedule="cosine"),
         engine=EngineConfig(log_every=50, threads=2),
         evaluation=_evaluation(),
     )
@@ -30,6 +31,7 @@ def mnist_linf_standard() -> Config:
         base,
         model=replace(base.model, linear="linear", head="linear", activation="relu", lipschitz=1.0),
         loss=replace(base.loss, offset=1.0),
+        optimizer=replace(base.optimizer, lr=3.3e-3),  # nothing holds its gradients down
     )
 
 

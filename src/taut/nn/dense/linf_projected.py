@@ -6,6 +6,8 @@ from torch import nn
 from taut.functional import project_rows_l1
 from taut.nn._parametrized import checked_sizes
 
+_SPREAD = 0.3
+
 
 class LInfProjectedLinear(nn.Linear):
     r"""x -> W x + b, rows of W of l1 norm at most 1 after each `project_()`: then 1-Lipschitz in linf, not in l2.
@@ -41,8 +43,12 @@ class LInfProjectedLinear(nn.Linear):
         super().__init__(in_features, out_features, bias, device, dtype)
 
     def reset_parameters(self) -> None:
-        """As torch.nn.Linear, projected."""
-        super().reset_parameters()
+        """Normal weights, projected: rows with few entries that are not 0, so that signals do not shrink on their way.
+
+        Entries of one size would be 1 / in_features each, and their sum no larger than a root of it.
+        """
+        super().reset_parameters()  # of the bias
+        nn.init.normal_(self.weight, std=_SPREAD)
         if not self.weight.is_meta:
             self.project_()
 
