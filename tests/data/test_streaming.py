@@ -1,6 +1,5 @@
 """Streamed pictures: the same view for the same seed, every picture once an epoch, and damage said in one sentence."""
 
-import importlib.util
 import io
 import json
 import math
@@ -18,17 +17,7 @@ from pyarrow import parquet
 from taut.data.streaming import CENTRE, Decoded, centre_batches, decoded_batches, open_stream, shards
 from taut.data.streaming.views import centre_view, random_box, to_bytes, training_view
 from taut.errors import UserError
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "picture_folder.py"
-
-
-def write_picture_folder(folder: Path, **sizes) -> None:
-    spec = importlib.util.spec_from_file_location("picture_folder", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.write_picture_folder(folder, **sizes)
+from taut.testing.picture_folder import write_picture_folder
 
 
 @pytest.fixture(scope="module")
