@@ -123,7 +123,7 @@ def test_the_product_of_weight_norms_takes_every_matrix_once_and_names_the_rest(
     assert left_out == ["3"]
 
 
-@pytest.mark.parametrize("name", ["cross-entropy", "temperature-offset", "margin"])
+@pytest.mark.parametrize("name", ["cross-entropy", "temperature-offset", "margin", "margin-cross-entropy"])
 def test_no_misclassified_sample_has_less_than_the_least_loss(name: str) -> None:
     loss = build_loss(LossConfig(loss=name))
     least = threshold(loss)

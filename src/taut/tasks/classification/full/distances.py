@@ -7,7 +7,7 @@ from torch import Tensor
 
 from taut import attacks, certify
 from taut.attacks import AttackResult
-from taut.errors import UserError
+from taut.errors import UsageError
 from taut.tasks.classification.full.measured import Subject, sample_losses, spread, threshold
 
 _BATCH = 50
@@ -30,7 +30,7 @@ def attack(subject: Subject) -> AttackResult:
                 progress=lambda done, total: tell(100 * done // max(total, 1)),
             )
         except ValueError as error:
-            raise UserError(f"cannot attack this network: {error}") from error
+            raise UsageError(f"cannot attack this network with {options.attack}: {error}") from error
     return outcome.result
 
 

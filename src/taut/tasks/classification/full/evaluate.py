@@ -121,8 +121,8 @@ def _measure(
         "per_class": per_class(subject, names, radii, attacked),
         **provenance(command=command, seed=options.seed, seconds=clock.seconds),
     }
-    how = {"method": options.attack, "steps": options.attack_steps, "restarts": 1, "loss": "margin"}
-    figures["attack"] = {**figures["attack"], **how}
+    of_attack = {name: figures["attack"][name] for name in ("samples", "accuracy", "certified")}
+    figures["attack"] = {"method": options.attack, "steps": options.attack_steps, **of_attack}
     tensors = {
         "label": torch.as_tensor(certificate.label, dtype=torch.int64),
         "prediction": torch.as_tensor(certificate.prediction, dtype=torch.int64),
