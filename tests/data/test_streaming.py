@@ -4,6 +4,8 @@ import io
 import json
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +160,35 @@ def test_workers_change_nothing_and_use_no_random_numbers(folder: Path) -> None:
     for keys, one, other in zip(plan, alone, helped, strict=True):
         assert torch.equal(one[0], other[0])
         assert one[1].tolist() == other[1].tolist() == [index // 5 for index, _, _ in keys]
+
+
+_SIGNALLED = """
+import os, signal, sys
+from pathlib import Path
+from taut.data.streaming import Decoded, decoded_batches, open_stream
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+signal.signal(signal.SIGINT, lambda number, frame: None)
+pictures = Decoded(open_stream(Path(sys.argv[1])).train, channels=3)
+coming = decoded_batches(pictures, [[(0, 8, 1)]] * 40, workers=1)
+next(coming)
+for number in (signal.SIGTERM, signal.SIGINT):
+    os.killpg(0, number)
+print(len(list(coming)))
+kept = decoded_batches(pictures, [[(0, 8, 1)]] * 40, workers=1)
+next(kept)
+sys.exit(3)  # with workers that wait
+"""
+
+
+def test_workers_outlive_signals_to_all_and_not_the_one_that_trains(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED, str(folder)],
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (3, "39", "")
 
 
 def damaged(root: Path) -> Iterator[tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """Batches of decoded pictures, made by worker processes ahead of time, in the order in which they are asked for."""
 
+import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -39,7 +40,7 @@ def decoded_batches(
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         pin_memory=pinned,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=_apart,
         generator=torch.Generator(),
         collate_fn=_as_it_is,  # not that of torch, which takes strings apart
     )
@@ -57,10 +58,10 @@ def centre_batches(
         yield pixels, labels, wrong
 
 
-def _ignore_signals(worker: int) -> None:
+def _apart(worker: int) -> None:
     """A signal to the whole group of processes is for the one that trains: it saves, and then ends its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:
