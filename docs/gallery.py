@@ -22,8 +22,7 @@ INTRODUCTION = """# Gallery
 
 Pictures that the project's own runs made, each with its command. They are those of the reports, made smaller;
 `python docs/gallery.py RUNS` writes this page from the run folders. Data that a run reads from files are named by
-`--data-root DIR`; the others need no file. The denoisers were trained before their recipe went to half the resolution;
-add `--downsampling 1 --width 32` to get these.
+`--data-root DIR`; the others need no file.
 """
 
 
