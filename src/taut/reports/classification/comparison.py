@@ -133,7 +133,7 @@ def draw_curves(norm: str, rows: list[Row], palette: Palette) -> Figure:
 
 
 def _draw_attacked(
-    axes: Axes, accuracy: float, attacked: dict[float, float], *, color: str, marker: str, stroke: object
+    axes: Axes, accuracy: float, attacked: dict[float, float], *, color: str, marker: str, stroke: Any
 ) -> None:
     """Accuracy after attacks, from the clean accuracy of the samples that were attacked; lines lead the eye alone."""
     points = [(0.0, accuracy), *sorted(attacked.items())]
@@ -151,7 +151,7 @@ def _draw_attacked(
 def _draw_legend(axes: Axes, drawn: list[tuple[Row, Evaluation]]) -> None:
     """Colours are runs, strokes are what was done."""
     handles, names = axes.get_legend_handles_labels()
-    kinds = [("certified (proven)", "solid", "")]
+    kinds: list[tuple[str, Any, str]] = [("certified (proven)", "solid", "")]
     if any(row.result.attacked for row, _ in drawn):
         kinds.append(("after attack (PGD)", (0, (5, 2)), "o"))
     if any(row.result.fgsm for row, _ in drawn):
