@@ -102,6 +102,16 @@ def test_an_unfolded_network_is_attacked_as_it_is_certified() -> None:
     assert hasattr(model[1], "parametrizations")
 
 
+def test_a_guide_is_followed_and_does_not_judge(two_classes) -> None:
+    case = two_classes
+    turned = copy.deepcopy(case.model)
+    with torch.no_grad():
+        turned[1].weight.neg_()
+    outcome = run_attack("fgsm", case.model, case.inputs, case.labels, eps=0.3, guide=turned)
+    assert outcome.success_rate() == 0.0  # led away from the boundary, whatever the guide thinks of the points
+    assert run_attack("fgsm", case.model, case.inputs, case.labels, eps=0.3).success_rate() > 0.5
+
+
 def test_misclassified_samples_count_as_broken_at_zero_and_not_as_successes(two_classes) -> None:
     case = two_classes
     wrong = case.labels.clone()

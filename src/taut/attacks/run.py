@@ -10,16 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from taut.attacks.accuracy import AttackResult
-from taut.attacks.apgd import apgd
-from taut.attacks.ball import distance
+from taut.attacks.batch import Batch
 from taut.attacks.checks import check_logits, check_options
-from taut.attacks.fab import fab
-from taut.attacks.fgsm import fgsm
-from taut.attacks.foolbox_adapter import foolbox_search
 from taut.attacks.methods import METHODS, Settings, settings, stages
-from taut.attacks.nearest import is_broken, settle
-from taut.attacks.pgd import pgd
-from taut.attacks.square import square
 from taut.nn import fold
 
 
@@ -65,6 +58,7 @@ def run_attack(
     batch_size: int = 500,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    guide: nn.Module | None = None,
 ) -> AttackOutcome:
     r"""The nearest misclassified point that the attack finds for each sample, with its distance in `norm`: an upper
     bound of the distance to the boundary, judged by the float64 model.
@@ -89,6 +83,8 @@ def run_attack(
         batch_size: Samples attacked at a time.
         device: Where to compute.
         progress: Called with the work done and all of it.
+        guide: Searched instead of `model`, where its own gradients show too little; `model`, which must
+            be folded then, judges all the same.
 
     Raises:
         ValueError: Options that the attack lacks, inputs outside the box, outputs that are no logits, labels outside
@@ -105,8 +101,10 @@ def run_attack(
     chosen = settings(name, norm=norm, steps=steps, restarts=restarts, loss=loss)
     radii = _radii(name, eps)
     check_options(inputs)
-    searched = fold(copy.deepcopy(model)).to(device).eval().requires_grad_(False)
-    judge = copy.deepcopy(searched).double()
+    plain = fold(model) if guide is None else copy.deepcopy(model)
+    plain = plain.to(device).eval().requires_grad_(False)
+    judge = copy.deepcopy(plain).double()
+    searched = plain if guide is None else copy.deepcopy(guide).to(device).eval().requires_grad_(False)
     dtype = next((parameter.dtype for parameter in searched.parameters()), torch.float32)
     if len(inputs):
         check_logits(searched, inputs[:64].to(device, dtype))
@@ -116,7 +114,7 @@ def run_attack(
     plan = [(stage, at) for stage in stages(chosen) for at in (radii if not METHODS[stage.name].minimal else (None,))]
     for start in range(0, len(inputs), batch_size):
         rows = slice(start, min(start + batch_size, len(inputs)))
-        work = _Batch(searched, judge, inputs[rows].to(device), labels[rows].to(device), dtype, norm, seed)
+        work = Batch(searched, judge, inputs[rows].to(device), labels[rows].to(device), dtype, norm, seed)
         for place, (stage, at) in enumerate(plan, 1):
             work.attack(stage, at, radii, generator)
             if progress is not None:
@@ -124,79 +122,6 @@ def run_attack(
                 progress(done, len(inputs) * len(plan))
         broken_at[rows], example[rows] = work.broken_at.cpu(), work.example.cpu()
     return AttackOutcome(settings=chosen, radii=radii, result=AttackResult(broken_at, example))
-
-
-class _Batch:
-    """Samples under attack, with the nearest misclassified point that is known of each."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        judge: nn.Module,
-        inputs: Tensor,
-        labels: Tensor,
-        dtype: torch.dtype,
-        norm: str,
-        seed: int,
-    ) -> None:
-        self.model, self.judge, self.labels, self.norm, self.seed = model, judge, labels, norm, seed
-        self.points, self.exact = inputs.to(dtype), inputs.double()
-        self.example = self.exact.clone()
-        wrong = is_broken(judge, self.exact, labels)
-        self.broken_at = torch.where(wrong, 0.0, math.inf).double()
-
-    def attack(self, stage: Settings, at: float | None, radii: Sequence[float], generator: torch.Generator) -> None:
-        """Run one attack on the samples that still stand: at its radius, or at the smallest of all."""
-        limit = at if at is not None else min(radii, default=0.0)
-        left = torch.nonzero(self.broken_at > limit).squeeze(1)
-        if not len(left):
-            return
-        inputs, labels = self.points[left], self.labels[left]
-        if at is not None:
-            found = within(stage, self.model, inputs, labels, at, generator).double()
-            broken = is_broken(self.judge, found, labels)
-        else:
-            found = self._nearest(stage, inputs, labels, generator)
-            found, broken = settle(self.judge, self.exact[left], labels, found)
-        size = distance(found, self.exact[left], self.norm)
-        closer = broken & (size < self.broken_at[left])
-        self.broken_at[left[closer]] = size[closer]
-        self.example[left[closer]] = found[closer]
-
-    def _nearest(self, stage: Settings, inputs: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        steps = stage.steps or 1
-        if stage.name == "fab":
-            restarts = stage.restarts or 1
-            return fab(self.model, inputs, labels, norm=self.norm, steps=steps, restarts=restarts, generator=generator)
-        return foolbox_search(
-            stage.name, self.model, inputs, labels, norm=self.norm, steps=steps, seed=self.seed, pool=self.points
-        )
-
-
-def within(
-    stage: Settings,
-    model: nn.Module,
-    inputs: Float[Tensor, "batch *shape"],
-    labels: Int64[Tensor, " batch"],
-    eps: float,
-    generator: torch.Generator,
-) -> Float[Tensor, "batch *shape"]:
-    """The worst point within `eps` that one of the attacks within a radius finds."""
-    steps, restarts, norm = stage.steps or 1, stage.restarts or 1, stage.norm
-    if stage.name == "fgsm":
-        loss = "margin" if stage.loss == "margin" else "cross-entropy"
-        return fgsm(model, inputs, labels, eps=eps, norm=norm, loss=loss)
-    if stage.name == "pgd":
-        loss = stage.loss or "both"
-        return pgd(
-            model, inputs, labels, eps=eps, norm=norm, steps=steps, restarts=restarts, loss=loss, generator=generator
-        )
-    if stage.name == "square":
-        return square(model, inputs, labels, eps=eps, norm=norm, steps=steps, generator=generator)
-    loss = "dlr" if stage.name == "apgd-dlr" else "cross-entropy"
-    return apgd(
-        model, inputs, labels, eps=eps, norm=norm, steps=steps, restarts=restarts, loss=loss, generator=generator
-    )
 
 
 def _radii(name: str, eps: float | Sequence[float] | None) -> tuple[float, ...]:

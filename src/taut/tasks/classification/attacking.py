@@ -14,7 +14,7 @@ from taut.data import Dataset, Split
 from taut.errors import UserError
 from taut.files import write_json, write_tensors
 from taut.reports.attack import write_attack_page
-from taut.tasks.classification.measure import check_radii
+from taut.tasks.classification.measure import check_radii, guide, quickest
 from taut.tasks.classification.proven import Proven
 from taut.training.progress import progress
 
@@ -42,7 +42,7 @@ def attack_split(
         try:
             return run_attack(
                 name,
-                model,
+                quickest(model),
                 split.inputs[:samples],
                 split.labels[:samples],
                 eps=radii,
@@ -55,6 +55,7 @@ def attack_split(
                 batch_size=100 if METHODS[name].minimal else 500,
                 device=device,
                 progress=lambda done, total: reporter.advance(100 * done // total),
+                guide=guide(model),
             )
         except (ValueError, TypeError) as error:
             raise UserError(f"cannot attack this network: {' '.join(str(error).split())}") from error
