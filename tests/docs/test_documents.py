@@ -59,9 +59,10 @@ def test_commands_and_their_options_exist(path: Path) -> None:
         if command == "train" and rest and not rest[0].startswith("-") and not rest[0].endswith(".json"):
             assert rest[0] in {*RECIPES, "RECIPE"}
         given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        if command == "train":
+        if command in ("train", "finetune"):
             config = type(recipe(rest[0] if rest and rest[0] in RECIPES else "digits"))
-            known = {*option_names(config, None, "taut"), "--out", "--resume", "--config", "--help"}
+            own = {"train": {"--resume", "--config"}, "finetune": {"--orthonormal"}}[command]
+            known = {*option_names(config, None, "taut"), *own, "--out", "--help"}
             known |= {"--budget"} if rest and rest[0] in {*BUDGETS, "RECIPE"} else set()
         elif command == "compare":
             assert not rest or rest[0].startswith("-") or rest[0] in {*RECIPES, "RECIPE"}

@@ -24,7 +24,9 @@ def test_no_singular_value_leaves_the_unit_interval(shape: tuple[int, int], scal
 
 def test_each_step_is_the_scalar_map_on_singular_values_and_the_limit_is_the_polar_factor() -> None:
     weight = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    values = singular(bjorck_steps(weight, steps=0))
+    unchanged = bjorck_steps(weight, steps=0)
+    assert torch.allclose(unchanged / unchanged.norm(), weight / weight.norm(), rtol=1e-13, atol=0)
+    values = singular(unchanged)
     for steps in range(1, 6):
         values = 1.5 * values - 0.5 * values**3
         assert torch.allclose(singular(bjorck_steps(weight, steps=steps)), values, rtol=1e-12, atol=0)
