@@ -30,7 +30,7 @@ class StartConfig:
     start_from: Path | None = None
     """Folder of a finished run of the same architecture, from whose final weights training starts; see `taut
     finetune`."""
-    start_sha256: str = ""
+    start_sha256: str | None = None
     """SHA-256 of that run's model.safetensors: where it is given, other weights are refused."""
 
 
@@ -84,7 +84,7 @@ def load_start(model: nn.Module, config: StartConfig, trained: nn.Module, proble
     if problem != of:
         raise UsageError(f"{run.path} was trained on other classes or inputs of another shape")
     found = weights_hash(run)
-    if config.start_sha256 not in ("", found):
+    if config.start_sha256 not in (None, found):
         raise UsageError(f"the weights of {run.path} are not those that this run was to start from: they have changed")
     try:
         trained.load_state_dict(read_tensors(run.model))
