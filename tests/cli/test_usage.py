@@ -50,7 +50,8 @@ def test_the_help_of_a_recipe_shows_every_field_with_its_value(taut, recipe: str
             if dataclasses.is_dataclass(value):
                 check(value)
                 continue
-            assert f"--{field.name.replace('_', '-')} " in text
+            no = "no-" if value is True else ""  # what is on can be turned off
+            assert f"--{no}{field.name.replace('_', '-')} " in text
             written = re.sub(r"[(),]", "", str(value)) if isinstance(value, tuple) else str(value)
             assert f"(default: {written})" in text
             assert type(config).__name__ == "Config" or (type(config).__doc__ or "").split("\n")[0] in text
