@@ -111,7 +111,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been_and_replays(taut, picture
         (["denoise", "--patch-size", "13"], "patch-size must be a multiple of downsampling, 2, got 13"),
         (["denoise", "--sigma", "0"], "sigma must be in (0, 255], in units of 1/255, got 0"),
         (["denoise", "--averaging", "1.5"], "averaging must be in (0, 1], got 1.5"),
-        (["denoise", *TINY, "--group-size", "5"], "cannot build the denoiser: "),
+        (["denoise", *TINY, "--activation", "group-sort", "--group-size", "5"], "cannot build the denoiser: "),
     ],
 )
 def test_what_cannot_be_is_one_sentence(taut, pictures, tmp_path, monkeypatch, arguments, sentence: str) -> None:
@@ -136,5 +136,5 @@ def test_the_published_sizes_are_one_option_away() -> None:
 def test_sizes_are_told_by_the_help(taut) -> None:
     shown = taut("train", "--help")
     assert "--budget" in shown.out
-    assert "(denoise)" in shown.out
+    assert "of a recipe that has several:\n                   denoise, " in shown.out
     assert taut("train", "denoise", "--budget", "full", "--help").out.count("linear-spline") >= 1

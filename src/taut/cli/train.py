@@ -1,7 +1,8 @@
 """`taut train`: a recipe, a config file, or the rest of an interrupted run."""
 
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
@@ -21,7 +22,8 @@ Train what a recipe says, measure it on held-out data, and write everything into
 
   RECIPE           a name that `taut list` shows
   CONFIG.json      config.json of an earlier run, to train it again with the same numbers; also --config CONFIG.json
-  --budget BUDGET  of a recipe that has several sizes ({budgets}): small, the default, or full, the published sizes
+  --budget BUDGET  small, the default, or full, the published sizes, of a recipe that has several:
+{budgets}
   --resume RUN     continue an interrupted run from its last checkpoint, to the same weights as without the interruption
 
 recipes:
@@ -148,4 +150,9 @@ def _print_usage() -> None:
 
     width = max(map(len, RECIPES))
     lines = [f"  {name:<{width}}  {description(name)}" for name in RECIPES]
-    print(_USAGE.format(recipes="\n".join(lines), budgets=", ".join(BUDGETS)), end="")
+    print(_USAGE.format(recipes="\n".join(lines), budgets=_wrapped(BUDGETS)), end="")
+
+
+def _wrapped(names: Iterable[str]) -> str:
+    margin = " " * len("  --budget BUDGET  ")
+    return textwrap.fill(", ".join(names), 120, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)

@@ -59,6 +59,6 @@ def imagenet_resnet50() -> Config:
             decay=0.1,
             warmup=5 / 90,
         ),
-        engine=EngineConfig(log_every=50, precision="bf16-mixed", checkpoint_seconds=600),
+        engine=EngineConfig(log_every=50, precision="bf16-mixed", checkpoint_seconds=600.0),
         evaluation=EvaluationConfig(certify=False, radii=(0.25, 0.5, 1.0), attack_samples=500),
     )

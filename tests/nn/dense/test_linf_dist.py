@@ -69,7 +69,9 @@ def test_a_soft_layer_is_1_lipschitz_at_every_exponent_and_folds_at_infinity() -
     hard = LInfDistLinear(30, 5, dtype=torch.float64)
     hard.load_state_dict(layer.state_dict())
     hard.relax_(math.inf)
-    assert float((layer(x) - hard(x)).min().detach()) > 0.01
+    above = (layer(x) - hard(x)).detach()
+    assert float(above.min()) >= -ROUNDING
+    assert float(above.mean()) > 0.01
     layer.relax_(math.inf)
     assert torch.equal(layer(x), hard(x))
     assert torch.equal(taut.fold(layer)(x), hard(x))
