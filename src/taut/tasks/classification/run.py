@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -78,6 +79,8 @@ def _prepare(config: Config, fabric: Fabric, *, fresh: bool) -> _Prepared:
     model = build_model(config.model, dataset.problem)
     if isinstance(found, Streamed):
         streamed.check_sizes(config, model)
+        if config.stream.channels_last:  # before the processes are joined, which keep gradients in the same layout
+            model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if fresh and config.start.start_from is not None:
         _, old = read_config(config.start.start_from)
         of = data.problem(old.data.dataset, old.data.data_root or config.data.data_root)
