@@ -26,7 +26,8 @@ def _commands(path: Path) -> list[list[str]]:
     text = path.read_text(encoding="utf-8")
     # Fences come in pairs: what stands between an opening and a closing one is a block, the rest is sentences.
     parts = re.split(r"^```(.*)\n", text, flags=re.MULTILINE)
-    blocks = [block for language, block in zip(parts[1::4], parts[2::4], strict=True) if not language]
+    fences = zip(parts[1::4], parts[2::4], strict=True)
+    blocks = [block.replace("\\\n", " ") for language, block in fences if not language]  # continued lines are one
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("taut ")]
     lines += re.findall(r"`(taut [^`]+)`", "".join(parts[::4]))
     return [shlex.split(line, comments=True)[1:] for line in lines]
