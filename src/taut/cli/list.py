@@ -24,6 +24,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(Options, arguments, prog="taut list")
     from taut import data
     from taut import nn as tnn
+    from taut.data.streaming import STREAM
     from taut.recipes import RECIPES, description
 
     content = {
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
         "convolutions": {name: _first_paragraph(cls) for name, cls in tnn.convolutions().items()},
         "activations": {name: _first_paragraph(cls) for name, cls in tnn.activations().items()},
         "other layers": {name: _first_paragraph(cls) for name, cls in tnn.maps().items()},
-        "data sets": list(data.names()),
+        "data sets": [*data.names(), STREAM],
     }
     if options.json:
         print(json.dumps(content, indent=2, ensure_ascii=False))

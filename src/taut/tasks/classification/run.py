@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from taut import certify, data
+from taut import certify
 from taut import nn as tnn
 from taut.data import Dataset, fingerprint
 from taut.errors import UsageError
@@ -21,7 +21,7 @@ from taut.tasks.classification import measure, outcome, streamed
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_loss, build_model, check_fit, validation
 from taut.tasks.classification.regularised import build_objective, check_regularisation
-from taut.tasks.classification.saved import read_config
+from taut.tasks.classification.saved import network_problem, read_config
 from taut.tasks.classification.start import earlier, load_start
 from taut.tasks.classification.streamed import Streamed, is_streamed, open_streamed
 from taut.tasks.classification.subset import Chosen, chosen, keep_index
@@ -82,8 +82,8 @@ def _prepare(config: Config, fabric: Fabric, *, fresh: bool) -> _Prepared:
         if config.stream.channels_last:  # before the processes are joined, which keep gradients in the same layout
             model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if fresh and config.start.start_from is not None:
-        _, old = read_config(config.start.start_from)
-        of = data.problem(old.data.dataset, old.data.data_root or config.data.data_root)
+        trained, old = read_config(config.start.start_from)
+        of = network_problem(trained, old, old.data.data_root or config.data.data_root)
         load_start(model, config.start, build_model(old.model, of), dataset.problem, of)
     check_regularisation(config, model, dataset.problem)
     check_relaxation(model, config.relaxation)

@@ -38,7 +38,7 @@ def load_run(path: Path, *, data_root: Path | None = None) -> SavedRun:
     """
     folder, config = read_config(path)
     data_root = data_root or config.data.data_root
-    model = _read_network(folder, config, _problem(folder, config, data_root))
+    model = _read_network(folder, config, network_problem(folder, config, data_root))
     if is_streamed(config):
         dataset = open_streamed(config, world_size=1, data_root=data_root).head
     else:
@@ -50,7 +50,7 @@ def load_network(path: Path) -> tuple[nn.Module, tuple[int, ...]]:
     """The folded network of the run folder `path` and the shape of one input; the data are not needed. Errors as
     above."""
     folder, config = read_config(path)
-    problem = _problem(folder, config, config.data.data_root)
+    problem = network_problem(folder, config, config.data.data_root)
     return _read_network(folder, config, problem), problem.shape
 
 
@@ -62,7 +62,8 @@ def read_config(path: Path) -> tuple[RunFolder, Config]:
     return folder, from_plain(Config, manifest.config, source=str(folder.config))
 
 
-def _problem(folder: RunFolder, config: Config, data_root: Path | None) -> Problem:
+def network_problem(folder: RunFolder, config: Config, data_root: Path | None) -> Problem:
+    """Shape and classes that the network of the run in `folder` was trained for. Errors as above."""
     return saved_problem(config, folder) if is_streamed(config) else data.problem(config.data.dataset, data_root)
 
 
