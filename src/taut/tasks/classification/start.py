@@ -81,7 +81,7 @@ def load_start(model: nn.Module, config: StartConfig, trained: nn.Module, proble
         UserError: The run is not finished or damaged.
     """
     run = RunFolder(config.start_from or Path())
-    # Pictures of another height or width fit a network that takes a mean over places; layers that do not are found below.
+    # Pictures of another height or width may fit, where the network averages over places; other layers are found below.
     if (problem.classes, problem.shape[0], len(problem.shape)) != (of.classes, of.shape[0], len(of.shape)):
         raise UsageError(f"{run.path} was trained on other classes or inputs of another shape")
     found = weights_hash(run)
