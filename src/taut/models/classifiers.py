@@ -1,26 +1,34 @@
 """The classifiers by name: what `model.architecture` of a configuration chooses among."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import nn
 
+from taut.models.convnet import CONVNETS, convnet
 from taut.models.distances import distance_net
 from taut.models.lenet import lenet
+from taut.models.lipconvnet import LIPCONVNETS, lipconvnet
+from taut.models.lipnext import lipnext
+from taut.models.liresnet import liresnet
 from taut.models.mlp import mlp
 from taut.models.resnets import PLANS, resnet
+from taut.models.sll import SLL_SIZES, sll_network
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions:
-    """What can be chosen of a classifier of any architecture; each uses what it has a use for."""
+    """What can be chosen of a classifier; an architecture refuses what it has no use for."""
 
-    width: int = 512
-    """Features of each hidden dense layer."""
-    depth: int = 3
-    """Number of hidden dense layers."""
+    width: int | None = None
+    """Features of each hidden dense layer; None is the published number of the architecture, 512 without one."""
+    depth: int | None = None
+    """Number of hidden dense layers; None is the published number of the architecture, 3 without one."""
     channels: int = 0
     """Channels of the first convolution; 0 is the published number of the architecture."""
+    blocks: int = 0
+    """Convolutions, or blocks, in all or of each stage; 0 is the published number of the architecture."""
     linear: str = "bjorck"
     """Hidden dense layers."""
     convolution: str = "aoc"
@@ -53,60 +61,55 @@ def classifiers() -> dict[str, Builder]:
     >>> [type(layer).__name__.removeprefix("Parametrized") for layer in net]
     ['Flatten', 'BjorckLinear', 'MaxMin', 'UnitNormLinear']
     """
-    return {"mlp": _mlp, "lenet": _lenet, "distances": _distances, **{name: _residual(name) for name in PLANS}}
+    return {
+        "mlp": _built(mlp, *_DENSE, *_ACTIVATED, *_LAST, "dropout", "bjorck_steps"),
+        "lenet": _built(lenet, *_CONVOLVED, *_DENSE, *_ACTIVATED, *_LAST, "dropout", "bjorck_steps"),
+        "distances": _built(distance_net, *_DENSE, "relaxation", "lipschitz", "dropout"),
+        **{
+            name: _built(sll_network, "channels", "blocks", "width", "depth", *_LAST, own=vars(size))
+            for name, size in SLL_SIZES.items()
+        },
+        **{
+            name: _built(lipconvnet, *_CONVOLVED, "blocks", *_ACTIVATED, *_LAST, own={"blocks": blocks})
+            for name, blocks in LIPCONVNETS.items()
+        },
+        **{
+            name: _built(convnet, *_CONVOLVED, "blocks", *_ACTIVATED, *_LAST, own={"channels": channels})
+            for name, channels in CONVNETS.items()
+        },
+        "liresnet": _built(liresnet, *_CONVOLVED, "blocks", *_DENSE, *_ACTIVATED, *_LAST, "dropout"),
+        "lipnext": _built(lipnext, "channels", "blocks", "linear", *_LAST),
+        **{name: _residual(name) for name in PLANS},
+    }
 
 
-def _mlp(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
-    if options.channels or options.convolution != ClassifierOptions().convolution:
-        raise ValueError("an mlp has no convolutions: leave channels and convolution, or take another architecture")
-    return mlp(
-        shape,
-        classes,
-        width=options.width,
-        depth=options.depth,
-        linear=options.linear,
-        activation=options.activation,
-        group_size=options.group_size,
-        head=options.head,
-        lipschitz=options.lipschitz,
-        dropout=options.dropout,
-        bjorck_steps=options.bjorck_steps,
-    )
+_DENSE = ("linear", "width", "depth")
+_CONVOLVED = ("convolution", "channels")
+_ACTIVATED = ("activation", "group_size")
+_LAST = ("head", "lipschitz")
 
 
-def _distances(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
-    known = ClassifierOptions()
-    for option in ("channels", "convolution", "activation", "group_size", "bjorck_steps", "head"):
-        if getattr(options, option) != getattr(known, option):
-            raise ValueError(f"a network of distances has no {option} to choose, got {getattr(options, option)!r}")
-    return distance_net(
-        shape,
-        classes,
-        width=options.width,
-        depth=options.depth,
-        linear=options.linear,
-        relaxation=options.relaxation,
-        drop=options.dropout,
-        lipschitz=options.lipschitz,
-    )
+def _built(make: Callable[..., nn.Module], *used: str, own: dict[str, Any] | None = None) -> Builder:
+    """A builder that gives `make` the options called `used`, and in the place of those without a value its `own`."""
+
+    def build(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
+        known = ClassifierOptions()
+        for field in fields(options):
+            given = getattr(options, field.name)
+            if field.name not in used and given != getattr(known, field.name):
+                raise ValueError(
+                    f"this architecture has no {field.name.replace('_', '-')} to choose, got {given!r}: it has "
+                    f"{', '.join(sorted(name.replace('_', '-') for name in used))}"
+                )
+        chosen = {name: getattr(options, name) for name in used}
+        given = {name: value for name, value in chosen.items() if name not in _UNSET or value != _UNSET[name]}
+        return make(shape, classes, **{**(own or {}), **given})
+
+    return build
 
 
-def _lenet(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
-    return lenet(
-        shape,
-        classes,
-        channels=options.channels or 10,
-        width=options.width,
-        depth=options.depth,
-        convolution=options.convolution,
-        linear=options.linear,
-        activation=options.activation,
-        group_size=options.group_size,
-        head=options.head,
-        lipschitz=options.lipschitz,
-        dropout=options.dropout,
-        bjorck_steps=options.bjorck_steps,
-    )
+_UNSET = {"width": None, "depth": None, "channels": 0, "blocks": 0}
+"""Options that leave it to the architecture, and how they say so."""
 
 
 def _residual(name: str) -> Builder:

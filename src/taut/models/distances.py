@@ -19,7 +19,7 @@ def distance_net(
     depth: int = 2,
     linear: str = "linf-dist",
     relaxation: str = "soft",
-    drop: float = 0.0,
+    dropout: float = 0.0,
     spread: float = 0.3,
     lipschitz: float = 1.0,
 ) -> tnn.Sequential:
@@ -35,7 +35,7 @@ def distance_net(
         depth: Hidden layers, each centred by the mean over training batches (no scaling).
         linear: "linf-dist", or "sort" for SortNet.
         relaxation: Of "linf-dist": "soft" or "lp", see `taut.nn.LInfDistLinear`.
-        drop: q of "sort", in (0, 1).
+        dropout: q of "sort", in (0, 1).
         spread: Standard deviation of the initial weights.
         lipschitz: K.
 
@@ -61,7 +61,7 @@ def distance_net(
     layers: list[nn.Module] = [nn.Flatten()]
     for place, (features, outputs) in enumerate(itertools.pairwise(sizes)):
         last = place == depth
-        layer = _layer(linear, features, outputs, bias=last, relaxation=relaxation, drop=drop)
+        layer = _layer(linear, features, outputs, bias=last, relaxation=relaxation, drop=dropout)
         nn.init.normal_(layer.weight, 0.5 if place == 0 else 0.0, spread)  # around the middle of what comes in
         layers += [layer, tnn.Scale(-1.0) if last else tnn.BatchCentering(outputs, bias=False)]
     return tnn.Sequential(*layers, lipschitz=lipschitz)

@@ -1,5 +1,6 @@
 """Mixing of space by shifts and of channels by orthogonal matrices."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -7,19 +8,22 @@ from torch import fx, nn
 
 from taut.nn._parametrized import checked_sizes
 from taut.nn.composition._plain_block import plain_block
+from taut.nn.composition.constrained import is_constrained
 from taut.nn.dense.bjorck import BjorckLinear
 
 
 class LipNeXtBlock(nn.Module):
     r"""Q x + b, circular shifts of some channels by one pixel, |.| on some, Q' y + b': 1-Lipschitz (l2), orthogonal.
 
-    Q and Q' are orthogonal matrices over the channels (polar factors). Between them the channels are in five groups:
+    Q and Q' are orthogonal matrices over the channels, polar factors by default. Between them the channels are in five groups:
     one stays, the others move up, down, left and right around the image; then some take the absolute value. Every step
     keeps distances or folds, so that the Jacobian is orthogonal wherever it exists.
 
     Shapes: (batch, channels, h, w) -> the same.
     Args: shifted, the fraction of channels that move, in four equal groups; folded, the fraction that takes the
-    absolute value. Errors: ValueError for channels below 1 and fractions outside [0, 1]. Source: LipNeXt (2026).
+    absolute value; linear, what makes Q and Q', a linear layer that is 1-Lipschitz, such as `ManifoldLinear`.
+    Errors: ValueError for channels below 1, fractions outside [0, 1], a layer without a constraint.
+    Source: Hu, Hu and Fredrikson (2026).
 
     >>> import torch
     >>> LipNeXtBlock(8)(torch.zeros(2, 8, 4, 4)).shape
@@ -28,15 +32,25 @@ class LipNeXtBlock(nn.Module):
 
     constrained: ClassVar[bool] = True
 
-    def __init__(self, channels: int, *, shifted: float = 0.5, folded: float = 0.5, bias: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        shifted: float = 0.5,
+        folded: float = 0.5,
+        bias: bool = True,
+        linear: Callable[..., nn.Module] = BjorckLinear,
+    ) -> None:
         super().__init__()
         checked_sizes(channels, channels)
         for name, fraction in (("shifted", shifted), ("folded", folded)):
             if not 0 <= fraction <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {fraction!r}")
         self.channels, self.shifted, self.folded = channels, shifted, folded
-        self.before = BjorckLinear(channels, channels, bias=bias)
-        self.after = BjorckLinear(channels, channels, bias=bias)
+        self.before = linear(channels, channels, bias=bias)
+        self.after = linear(channels, channels, bias=bias)
+        if not (is_constrained(self.before) and is_constrained(self.after)):
+            raise ValueError(f"linear must make 1-Lipschitz layers, got {type(self.before).__name__}")
 
     @property
     def groups(self) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ else:
     # The choices are what the rooms below export, so that a new layer or data set is offered without a line here.
     ActivationName = Literal[tuple(models.critic_activations())]
     ArchitectureName = Literal[tuple(models.classifiers())]
-    ConvolutionName = Literal[tuple(models.classifier_convolutions())]
+    ConvolutionName = Literal[(*models.classifier_convolutions(), "liresnet")]
     DatasetName = Literal[(*data.names(), STREAM)]
     LinearName = Literal[tuple(models.classifier_linears())]
 
@@ -65,13 +65,16 @@ class ModelConfig:
 
     architecture: ArchitectureName = "mlp"
     """mlp is fully connected, distances is made of l-infinity distances (linear linf-dist or sort); the others are for
-    pictures."""
-    width: int = 512
-    """Features of each hidden dense layer."""
-    depth: int = 3
-    """Number of hidden dense layers."""
+    pictures, and resnets among them have no constraint."""
+    width: int | None = None
+    """Features of each hidden dense layer; without it what the architecture was published with, 512 of an mlp."""
+    depth: int | None = None
+    """Number of hidden dense layers; without it what the architecture was published with, 3 of an mlp."""
     channels: int = 0
     """Channels of the first convolution, of architectures that have some; 0 takes the published number."""
+    blocks: int = 0
+    """Convolutions, or blocks, of architectures that have some, in all or in each stage; 0 takes the published
+    number."""
     linear: LinearName = "bjorck"
     """Hidden dense layers; linear is torch's own, with no constraint, to compare with."""
     convolution: ConvolutionName = "aoc"
@@ -100,6 +103,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), got {self.dropout:g}")
         require(self.channels >= 0, f"channels must not be negative, got {self.channels}")
+        require(self.blocks >= 0, f"blocks must not be negative, got {self.blocks}")
         require(self.bjorck_steps >= 0, f"bjorck-steps must not be negative, got {self.bjorck_steps}")
 
 
