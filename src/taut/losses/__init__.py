@@ -10,11 +10,14 @@ from taut.losses.input_gradient import (
     steepest_direction,
 )
 from taut.losses.jacobian import jacobian_norm_estimate, jacobian_penalty
+from taut.losses.lipschitz_margin import emma_logits, pair_constants, worst_case_logits
 from taut.losses.margin import (
     cross_entropy_with_hinge,
     hkr_loss,
     kr_loss,
+    logit_annealing_loss,
     margin_loss,
+    multiclass_hkr_loss,
     temperature_offset_cross_entropy,
 )
 from taut.losses.mmd import mmd
@@ -27,6 +30,7 @@ __all__ = [
     "clip_weights_",
     "critic_loss",
     "cross_entropy_with_hinge",
+    "emma_logits",
     "finite_difference_penalty",
     "generator_loss",
     "gradient_penalty",
@@ -37,13 +41,17 @@ __all__ = [
     "kernel_orthogonality",
     "kr_loss",
     "lipschitz_penalty",
+    "logit_annealing_loss",
     "margin_loss",
     "matrix_orthogonality",
     "mmd",
+    "multiclass_hkr_loss",
     "orthogonality_penalty",
+    "pair_constants",
     "prediction_divergence",
     "single_step",
     "steepest_direction",
     "temperature_offset_cross_entropy",
     "trades_loss",
+    "worst_case_logits",
 ]

@@ -5,10 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from taut.losses._samples import choice, positive
-
-_EXACTLY = "donot_use_mm_for_euclid_dist"
-"""Differences, not products, which lose the digits of rows that are close."""
+from taut.losses.lipschitz_margin import pair_constants
 
 
 def certificate_regularisation(
@@ -32,15 +29,8 @@ def certificate_regularisation(
     >>> certificate_regularisation(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), torch.eye(2))
     tensor(-0.7071)
     """
-    choice("norm", norm, ("l2", "linf"))
-    positive("lipschitz", lipschitz)
-    if head is not None and len(head) != logits.shape[1]:
-        raise ValueError(f"the head must have a row for each of {logits.shape[1]} classes, got {len(head)}")
+    constants = pair_constants(logits.shape[1], head, lipschitz=lipschitz, norm=norm).to(logits)
     gaps = logits.gather(1, labels[:, None]) - logits
     own = F.one_hot(labels, logits.shape[1]).bool()
-    if head is None:
-        between = torch.full_like(gaps, 2**0.5 if norm == "l2" else 2.0)
-    else:
-        between = torch.cdist(head, head, p=2.0 if norm == "l2" else 1.0, compute_mode=_EXACTLY)[labels]
-    radius = gaps / (lipschitz * between).clamp_min(torch.finfo(gaps.dtype).eps)
+    radius = gaps / constants[labels].clamp_min(torch.finfo(gaps.dtype).eps)
     return -radius.masked_fill(own, torch.inf).amin(1).clamp_min(0).mean()

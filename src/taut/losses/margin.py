@@ -34,6 +34,32 @@ def temperature_offset_cross_entropy(
     return temperature * F.cross_entropy(shifted / temperature, labels, reduction=_reduction(reduction))
 
 
+def logit_annealing_loss(
+    logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, " batch"],
+    *,
+    temperature: float = 0.75,
+    offset: float = 2.0,
+    exponent: float = 5.0,
+    reduction: str = "mean",
+) -> Float[Tensor, "*mean"]:
+    r"""(1 - p)^b times the temperature-offset loss, p the probability of the label in it, mean over the batch.
+
+    A network of little capacity cannot have a large margin at every sample: once p is near 1 a sample is let go, and
+    the others are worked on. `exponent` is b, 0 the temperature-offset loss. `reduction` "none" gives the loss of each
+    sample. Errors: ValueError unless temperature > 0 and exponent >= 0. Source: Lai et al. (2025).
+
+    >>> logits, labels = torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0])
+    >>> logit_annealing_loss(logits, labels, reduction="none")
+    tensor([6.9321e-05, 1.4654e+00])
+    """
+    if not exponent >= 0:
+        raise ValueError(f"exponent must be >= 0, got {exponent}")
+    each = temperature_offset_cross_entropy(logits, labels, temperature=temperature, offset=offset, reduction="none")
+    annealed = each * (-torch.expm1(-each / temperature)) ** exponent
+    return annealed if _reduction(reduction) == "none" else annealed.mean()
+
+
 def margin_loss(
     logits: Float[Tensor, "batch classes"],
     labels: Int[Tensor, " batch"],
@@ -116,6 +142,36 @@ def hkr_loss(
     sign = torch.where(positive, 1.0, -1.0).to(outputs)
     hinge = (margin - sign * outputs).clamp_min(0).mean()
     return alpha * hinge + (1 - alpha) * kr_loss(outputs, positive)
+
+
+def multiclass_hkr_loss(
+    logits: Float[Tensor, "batch classes"],
+    labels: Int[Tensor, " batch"],
+    *,
+    alpha: float,
+    margin: float = 1.0,
+) -> Float[Tensor, ""]:
+    r"""alpha hinge + (1 - alpha) KR, one class against all others, mean over the classes.
+
+    The hinge of class c is max(0, m - z_c) at its samples, with the weight C - 1, and max(0, m + z_c) at the others;
+    KR is `kr_loss` of z_c, mean over the classes that some samples of the batch have and some have not.
+
+    Errors: ValueError unless 0 <= alpha <= 1 and margin > 0. Source: Serrurier et al. (2021).
+
+    >>> multiclass_hkr_loss(torch.tensor([[1.0, -1.0], [-1.0, 1.0]]), torch.tensor([0, 1]), alpha=0.5)
+    tensor(-1.)
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be in [0, 1], got {alpha}")
+    if not margin > 0:
+        raise ValueError(f"margin must be > 0, got {margin}")
+    own = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
+    hinge = own * (logits.shape[1] - 1) * (margin - logits).clamp_min(0) + (1 - own) * (margin + logits).clamp_min(0)
+    of, others = own.sum(0), (1 - own).sum(0)
+    there = (of > 0) & (others > 0)
+    apart = (own * logits).sum(0) / of.clamp_min(1) - ((1 - own) * logits).sum(0) / others.clamp_min(1)
+    kr = -(apart * there).sum() / there.sum().clamp_min(1)
+    return alpha * hinge.mean() + (1 - alpha) * kr
 
 
 def _reduction(name: str) -> str:

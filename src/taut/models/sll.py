@@ -1,4 +1,4 @@
-"""The network of SDP-based Lipschitz layers: residual convolutions at full resolution, a pool, residual dense layers."""
+"""The network of SDP-based Lipschitz layers: residual convolutions at one resolution, a pool, residual dense layers."""
 
 import math
 from dataclasses import dataclass

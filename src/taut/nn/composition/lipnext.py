@@ -15,9 +15,9 @@ from taut.nn.dense.bjorck import BjorckLinear
 class LipNeXtBlock(nn.Module):
     r"""Q x + b, circular shifts of some channels by one pixel, |.| on some, Q' y + b': 1-Lipschitz (l2), orthogonal.
 
-    Q and Q' are orthogonal matrices over the channels, polar factors by default. Between them the channels are in five groups:
-    one stays, the others move up, down, left and right around the image; then some take the absolute value. Every step
-    keeps distances or folds, so that the Jacobian is orthogonal wherever it exists.
+    Q and Q' are orthogonal matrices over the channels, polar factors by default. Between them the channels are in five
+    groups: one stays, the others move up, down, left and right around the image; then some take the absolute value.
+    Every step keeps distances or folds, so that the Jacobian is orthogonal wherever it exists.
 
     Shapes: (batch, channels, h, w) -> the same.
     Args: shifted, the fraction of channels that move, in four equal groups; folded, the fraction that takes the

@@ -17,6 +17,8 @@ from taut.training.optimizers import OptimizerConfig
 from taut.training.relaxation import RelaxationConfig
 from taut.training.updates import UpdateConfig
 
+LossName = Literal["temperature-offset", "logit-annealing", "margin", "cross-entropy", "margin-cross-entropy", "hkr"]
+
 if TYPE_CHECKING:
     ActivationName = str
     ArchitectureName = str
@@ -111,23 +113,37 @@ class ModelConfig:
 class LossConfig:
     """What training minimises."""
 
-    loss: Literal["temperature-offset", "margin", "cross-entropy", "margin-cross-entropy"] = "temperature-offset"
-    """Cross-entropy with temperature and offset, multi-class hinge, plain cross-entropy, or the hinge divided by its
-    margin beside a little of the cross-entropy of the logits divided by the temperature."""
+    loss: LossName = "temperature-offset"
+    """Cross-entropy with temperature and offset; that loss, fading for samples that are right (logit-annealing);
+    multi-class hinge (margin); plain cross-entropy; the hinge divided by its margin beside a little of the
+    cross-entropy of the logits divided by the temperature; or hinge and Kantorovich-Rubinstein of each class (hkr)."""
     temperature: float = 0.25
     """Temperature of the temperature-offset loss: the smaller, the nearer to a hinge."""
     offset: float = 1.5 * math.sqrt(2)
-    """Margin up to which the temperature-offset loss and the hinge push, in units of the logits."""
+    """Margin up to which the temperature-offset loss and the hinges push, in units of the logits."""
+    exponent: float = 5.0
+    """Of logit-annealing: the larger, the sooner a sample is let go."""
+    alpha: float = 0.98
+    """Share of the hinge in hkr."""
     cross_entropy: float = 0.02
     """Weight of the cross-entropy beside the hinge in margin-cross-entropy."""
+    worst_case: Literal["none", "lipschitz", "emma"] = "none"
+    """Move the logits before the loss as far as they can go within --radius, by the constants of their differences:
+    all the way, or each no farther than to the label's (emma)."""
+    radius: float = 36 / 255
+    """Of --worst-case, in input units."""
 
     def __post_init__(self) -> None:
         require(self.temperature > 0, f"temperature must be positive, got {self.temperature:g}")
         require(math.isfinite(self.offset), f"offset must be finite, got {self.offset:g}")
-        hinge = self.loss in ("margin", "margin-cross-entropy")
+        hinge = self.loss in ("margin", "margin-cross-entropy", "hkr")
         require(not hinge or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}")
         fine = 0 <= self.cross_entropy < math.inf
         require(fine, f"cross-entropy must be a number that is not negative, got {self.cross_entropy:g}")
+        fine = 0 <= self.exponent < math.inf
+        require(fine, f"exponent must be a number that is not negative, got {self.exponent:g}")
+        require(0 <= self.alpha <= 1, f"alpha must be in [0, 1], got {self.alpha:g}")
+        require(0 < self.radius < math.inf, f"radius must be a positive number, got {self.radius:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

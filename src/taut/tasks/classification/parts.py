@@ -19,6 +19,8 @@ from taut.tasks.classification import measure
 from taut.tasks.classification.config import DataConfig, EvaluationConfig, LossConfig, ModelConfig
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Constants = Callable[[int], Tensor]
+"""From the number of classes to the Lipschitz constants of the differences of two logits, (classes, classes)."""
 
 
 def build_model(config: ModelConfig, problem: Problem) -> nn.Module:
@@ -39,24 +41,66 @@ def check_fit(config: DataConfig, problem: Problem) -> None:
         raise UsageError(f"augment-shift needs pictures, but {config.dataset} has inputs of shape {problem.shape}")
 
 
-def build_loss(config: LossConfig, *, reduction: Literal["mean", "none"] = "mean") -> Loss:
-    """The mean loss of a batch as a function of logits and labels, or with "none" the loss of each sample."""
+def build_loss(
+    config: LossConfig,
+    *,
+    reduction: Literal["mean", "none"] = "mean",
+    constants: Constants | None = None,
+) -> Loss:
+    """The mean loss of a batch as a function of logits and labels, or with "none" the loss of each sample.
+
+    `constants` are needed where the config asks for the worst case within a radius.
+    """
+    loss = _plain_loss(config, reduction)
+    if config.worst_case == "none":
+        return loss
+    if constants is None:
+        raise UsageError(f"worst-case {config.worst_case} needs a network whose constants are known")
+    moved = losses.emma_logits if config.worst_case == "emma" else losses.worst_case_logits
+    return lambda logits, labels: loss(moved(logits, labels, constants(logits.shape[1]), eps=config.radius), labels)
+
+
+def _plain_loss(config: LossConfig, reduction: Literal["mean", "none"]) -> Loss:
     if config.loss == "temperature-offset":
-        return lambda logits, labels: losses.temperature_offset_cross_entropy(
-            logits, labels, temperature=config.temperature, offset=config.offset, reduction=reduction
+        return partial(
+            losses.temperature_offset_cross_entropy,
+            temperature=config.temperature,
+            offset=config.offset,
+            reduction=reduction,
+        )
+    if config.loss == "logit-annealing":
+        return partial(
+            losses.logit_annealing_loss,
+            temperature=config.temperature,
+            offset=config.offset,
+            exponent=config.exponent,
+            reduction=reduction,
         )
     if config.loss == "margin":
-        return lambda logits, labels: losses.margin_loss(logits, labels, margin=config.offset, reduction=reduction)
+        return partial(losses.margin_loss, margin=config.offset, reduction=reduction)
+    if config.loss == "hkr":
+        if reduction == "none":
+            raise UsageError("hkr is a loss of a whole batch, which adversaries and most penalties cannot use")
+        return partial(losses.multiclass_hkr_loss, alpha=config.alpha, margin=config.offset)
     if config.loss == "margin-cross-entropy":
-        return lambda logits, labels: losses.cross_entropy_with_hinge(
-            logits,
-            labels,
+        return partial(
+            losses.cross_entropy_with_hinge,
             margin=config.offset,
             weight=config.cross_entropy,
             scale=1 / config.temperature,
             reduction=reduction,
         )
     return partial(F.cross_entropy, reduction=reduction)
+
+
+def head_constants(model: nn.Module, *, lipschitz: float, norm: Norm) -> Constants:
+    """Constants of the differences of two logits of `model` as it is when they are asked for, as they would be if the
+    layers before the last had the constant 1; `lipschitz` is a factor of the logits behind the last layer."""
+    heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    head = heads[-1] if heads else None
+    return lambda classes: losses.pair_constants(
+        classes, None if head is None else head.weight, lipschitz=lipschitz, norm=norm
+    )
 
 
 def objective(loss: Loss) -> Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]:

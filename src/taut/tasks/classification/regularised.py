@@ -13,7 +13,7 @@ from taut import losses
 from taut.data import Problem
 from taut.errors import UsageError
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, is_constrained, objective
+from taut.tasks.classification.parts import build_loss, head_constants, is_constrained, objective
 from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.training.ascent import ascend
 from taut.training.seeding import stream
@@ -28,12 +28,13 @@ def build_objective(
     config: Config, model: nn.Module
 ) -> tuple[Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]], Callable[[int, int], None]]:
     """Metrics of a batch, and what is called with step and process before."""
+    constants = head_constants(model, lipschitz=config.model.lipschitz, norm=config.evaluation.norm)
     if not config.regularisation.active:
-        return objective(build_loss(config.loss)), lambda step, rank: None
+        return objective(build_loss(config.loss, constants=constants)), lambda step, rank: None
     made = RegularisedObjective(
         config.regularisation,
         model,
-        build_loss(config.loss, reduction="none"),
+        build_loss(config.loss, reduction="none", constants=constants),
         seed=config.seed,
         norm=config.evaluation.norm,
         lipschitz=config.model.lipschitz,
@@ -44,6 +45,8 @@ def build_objective(
 def check_regularisation(config: Config, model: nn.Module, problem: Problem) -> None:
     """Raise UsageError where a term has no meaning or no derivative for this network: two samples are tried on a
     copy."""
+    if config.loss.worst_case != "none" and not is_constrained(model):
+        raise UsageError("worst-case is for networks whose layers are all constrained, and this one has torch's own")
     if not config.regularisation.active:
         return
     if config.regularisation.certificate and not is_constrained(model):

@@ -19,7 +19,7 @@ from taut.files import write_json, write_tensors
 from taut.tasks.activations import write_activations
 from taut.tasks.classification import measure, outcome, streamed
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, build_model, check_fit, validation
+from taut.tasks.classification.parts import build_loss, build_model, check_fit, head_constants, validation
 from taut.tasks.classification.regularised import build_objective, check_regularisation
 from taut.tasks.classification.saved import network_problem, read_config
 from taut.tasks.classification.start import earlier, load_start
@@ -99,7 +99,8 @@ def _prepare(config: Config, fabric: Fabric, *, fresh: bool) -> _Prepared:
 
 
 def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
-    loss, dataset = build_loss(config.loss), prepared.dataset
+    constants = head_constants(prepared.model, lipschitz=config.model.lipschitz, norm=config.evaluation.norm)
+    loss, dataset = build_loss(config.loss, constants=constants), prepared.dataset
     of_batch, reseed = build_objective(config, prepared.model)
     found = prepared.data
     if session.fabric.global_rank == 0:
@@ -205,7 +206,8 @@ def _streamed(prepared: _Prepared, config: Config) -> Callable[[nn.Module, Sessi
         return lambda model, session: {}
 
     def measured(model: nn.Module, session: Session) -> dict[str, Any]:
-        loss, device = build_loss(config.loss), session.fabric.device
+        constants = head_constants(model, lipschitz=1.0, norm=config.evaluation.norm)  # a folded head has its factor
+        loss, device = build_loss(config.loss, constants=constants), session.fabric.device
         return {"held_out": streamed.held_out(copy.deepcopy(model), found, config, loss, device, quiet=False)}
 
     return measured

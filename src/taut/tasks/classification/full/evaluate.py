@@ -22,7 +22,7 @@ from taut.tasks.classification.full.options import FullOptions
 from taut.tasks.classification.full.units import units
 from taut.tasks.classification.measure import assessed, check_consistent
 from taut.tasks.classification.outcome import accuracies
-from taut.tasks.classification.parts import build_loss
+from taut.tasks.classification.parts import build_loss, head_constants
 from taut.tasks.classification.saved import SavedRun
 from taut.tasks.provenance import provenance
 from taut.training.interrupt import Interrupted, interruptible
@@ -86,7 +86,7 @@ def _measure(
         split=split,
         some=_first(split, options.gradient_samples),
         certificate=certificate,
-        loss=build_loss(run.config.loss),
+        loss=build_loss(run.config.loss, constants=head_constants(model, lipschitz=1.0, norm=config.norm)),
         norm=config.norm,
         device=device,
         options=options,
