@@ -8,7 +8,6 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from taut.data.dataset import Dataset, Problem, Split
-from taut.data.pictures import to_split
 from taut.errors import UserError
 
 Raw = tuple[UInt8[Tensor, "pictures *shape"], Int64[Tensor, " labels"]]
@@ -98,4 +97,4 @@ def _split(source: Source, form: Form, folder: Path, split: str) -> Split:
         )
     if len(pixels) != len(labels):
         raise UserError(f"{files[0]} has {len(pixels)} pictures, but there are {len(labels)} labels")
-    return to_split(pixels, labels)
+    return Split(inputs=pixels, labels=labels)

@@ -6,7 +6,7 @@ import torch
 
 from taut.data.dataset import Dataset, Problem, Split
 from taut.data.forms import needed_root
-from taut.data.pictures import decode, picture_files, picture_shape, to_split
+from taut.data.pictures import decode, picture_files, picture_shape
 from taut.errors import UserError
 
 _NAME = "image-folder"
@@ -70,4 +70,4 @@ def _split(folder: Path, problem: Problem) -> Split:
                 f"all must have one size"
             )
         pixels[row] = picture
-    return to_split(pixels, torch.tensor([label for _, label in labelled]))
+    return Split(inputs=pixels, labels=torch.tensor([label for _, label in labelled]))

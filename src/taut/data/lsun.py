@@ -6,7 +6,7 @@ import torch
 
 from taut.data.dataset import Dataset, Problem, Split
 from taut.data.forms import needed_root
-from taut.data.pictures import SUFFIXES, decode, picture_files, to_split
+from taut.data.pictures import SUFFIXES, decode, picture_files
 from taut.errors import UserError
 
 LSUN_BEDROOM = Problem(shape=(3, 64, 64), classes=("bedroom",))
@@ -78,4 +78,4 @@ def _split(files: list[Path]) -> Split:
     pixels = torch.empty(len(files), *LSUN_BEDROOM.shape, dtype=torch.uint8)
     for row, path in enumerate(files):
         pixels[row] = decode(path, str(path), channels=3, square=LSUN_BEDROOM.shape[1])
-    return to_split(pixels, torch.zeros(len(files), dtype=torch.int64))
+    return Split(inputs=pixels, labels=torch.zeros(len(files), dtype=torch.int64))

@@ -22,8 +22,8 @@ _HOW_TO_GET = {
 
 
 def load_mnist(name: str, problem: Problem, data_root: Path | None) -> Dataset:
-    """MNIST ("mnist") or Fashion-MNIST ("fashion-mnist"): 28x28 grey pictures, pixels divided by 255 once, in their
-    own split.
+    """MNIST ("mnist") or Fashion-MNIST ("fashion-mnist"): 28x28 grey pictures, bytes that stand for pixels / 255, in
+    their own split.
 
     Args:
         name: "mnist" or "fashion-mnist".
@@ -86,4 +86,4 @@ def _split(images: Path, labels: Path) -> Split:
         raise UserError(
             f"{labels} must hold {len(pixels)} labels, one per picture, but its shape is {tuple(classes.shape)}"
         )
-    return Split(inputs=pixels.unsqueeze(1).to(torch.float32).div_(255), labels=classes.to(torch.int64))
+    return Split(inputs=pixels.unsqueeze(1), labels=classes.to(torch.int64))

@@ -1,4 +1,4 @@
-"""Pictures as unsigned bytes: decoded with Pillow, kept in eight bits until a whole split is there."""
+"""Encoded pictures, decoded with Pillow to unsigned bytes."""
 
 import io
 from pathlib import Path
@@ -6,26 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
-from taut.data.dataset import Split
 from taut.errors import UserError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 _GREY = ("1", "L")
 _COLOUR = ("RGB", "P", "CMYK", "YCbCr")
-
-
-def to_split(pixels: UInt8[Tensor, "samples *shape"], labels: Int64[Tensor, " samples"]) -> Split:
-    """`pixels` divided by 255, once, as float32, with their `labels`.
-
-    Example:
-        >>> to_split(torch.full((1, 1, 1, 1), 51, dtype=torch.uint8), torch.tensor([3])).inputs.item()
-        0.20000000298023224
-    """
-    return Split(inputs=pixels.to(torch.float32).div_(255), labels=labels)
 
 
 def decode(content: bytes | Path, source: str, *, channels: int, square: int | None = None) -> UInt8[Tensor, "c h w"]:

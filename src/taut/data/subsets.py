@@ -44,7 +44,7 @@ def per_class_indices(labels: Int64[Tensor, " samples"], classes: int, *, count:
 
 def take(split: Split, index: Int64[Tensor, " n"]) -> Split:
     """The samples of `split` at the places `index`."""
-    return Split(inputs=split.inputs[index], labels=split.labels[index])
+    return Split(inputs=split.stored[index], labels=split.labels[index])
 
 
 def write_indices(

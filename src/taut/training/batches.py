@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from taut.data.dataset import as_inputs
 from taut.training.augment import shift_images
 from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
 
@@ -42,7 +43,7 @@ class Batches(ABC):
 
 
 class HeldBatches(Batches):
-    """Rows of tensors that are held on the device: one seeded plan per epoch."""
+    """Rows of tensors that are held on the device: one seeded plan per epoch. Bytes become inputs in the batch."""
 
     def __init__(
         self, tensors: Batch, *, batch_size: int, epochs: int, seed: int, max_shift: int, fabric: Fabric
@@ -80,6 +81,7 @@ class HeldBatches(Batches):
             )
         index = self._plan.index[position]
         inputs, *others = (tensor[index] for tensor in self.tensors)
+        inputs = as_inputs(inputs)
         if self._plan.shift is not None:
             inputs = shift_images(inputs, self._plan.shift[position])
         return (inputs, *others)
