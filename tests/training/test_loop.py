@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from taut.errors import UserError
 from taut.training import supervised as module
+from taut.training.augment import Augmentation
 from taut.training.checkpoint import load_checkpoint
 from taut.training.engine import EngineConfig
 from taut.training.interrupt import Interrupted, interruptible
@@ -77,7 +78,10 @@ def lines(path: Path) -> list[dict]:
 
 SETTINGS = {
     "plain": {},
-    "average and shift": {"optimizer": OptimizerConfig(epochs=3, lr=0.05, ema=0.9), "max_shift": 1},
+    "average and shift": {
+        "optimizer": OptimizerConfig(epochs=3, lr=0.05, ema=0.9),
+        "augmentation": Augmentation(shift=1, flip=True),
+    },
     "nesterov": {"optimizer": OptimizerConfig(optimizer="nesterov", epochs=3, lr=0.05, schedule="one-cycle")},
 }
 

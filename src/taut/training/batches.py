@@ -6,7 +6,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from taut.data.dataset import as_inputs
-from taut.training.augment import shift_images
+from taut.training.augment import Augmentation
 from taut.training.sampling import EpochPlan, epoch_plan, steps_per_epoch
 
 Batch = tuple[Tensor, ...]
@@ -46,11 +46,11 @@ class HeldBatches(Batches):
     """Rows of tensors that are held on the device: one seeded plan per epoch. Bytes become inputs in the batch."""
 
     def __init__(
-        self, tensors: Batch, *, batch_size: int, epochs: int, seed: int, max_shift: int, fabric: Fabric
+        self, tensors: Batch, *, batch_size: int, epochs: int, seed: int, augmentation: Augmentation, fabric: Fabric
     ) -> None:
-        """`max_shift` displaces the first tensor, the pictures, at random by up to so many pixels."""
+        """`augmentation` changes the first tensor, the pictures."""
         self.tensors = tuple(tensor.to(fabric.device) for tensor in tensors)
-        self.batch_size, self.seed, self.max_shift, self.fabric = batch_size, seed, max_shift, fabric
+        self.batch_size, self.seed, self.augmentation, self.fabric = batch_size, seed, augmentation, fabric
         self.steps_per_epoch = steps_per_epoch(len(self.tensors[0]), batch_size)
         self.steps = self.steps_per_epoch * epochs
         self._plan: EpochPlan | None = None
@@ -76,12 +76,12 @@ class HeldBatches(Batches):
                 epoch=epoch,
                 rank=self.fabric.global_rank,
                 world_size=self.fabric.world_size,
-                max_shift=self.max_shift,
+                augmentation=self.augmentation,
                 device=self.fabric.device,
             )
         index = self._plan.index[position]
         inputs, *others = (tensor[index] for tensor in self.tensors)
         inputs = as_inputs(inputs)
-        if self._plan.shift is not None:
-            inputs = shift_images(inputs, self._plan.shift[position])
+        if self._plan.views is not None:
+            inputs = self._plan.views.of(position).apply(inputs)
         return (inputs, *others)

@@ -7,6 +7,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from taut.errors import UsageError
+from taut.training.augment import Augmentation, Views
 from taut.training.seeding import stream
 
 
@@ -16,8 +17,8 @@ class EpochPlan:
 
     index: Int64[Tensor, "steps local"]
     """Rows of the data set, one line per step."""
-    shift: Int64[Tensor, "steps local 2"] | None
-    """Vertical and horizontal displacement in pixels of each picture, or None."""
+    views: Views | None
+    """What happens to each picture, or None."""
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
@@ -51,7 +52,7 @@ def epoch_plan(
     epoch: int,
     rank: int = 0,
     world_size: int = 1,
-    max_shift: int = 0,
+    augmentation: Augmentation | None = None,
     device: torch.device | str = "cpu",
 ) -> EpochPlan:
     """Rank `rank`'s plan of epoch `epoch`: a permutation of all samples cut into global batches, each cut into equal
@@ -66,7 +67,7 @@ def epoch_plan(
         epoch: Index of the epoch, from 0.
         rank: This process.
         world_size: Number of processes.
-        max_shift: Pictures move by up to this many pixels in each direction; 0 for none.
+        augmentation: How pictures are changed; None for not at all.
         device: Where the plan is kept.
 
     Raises:
@@ -82,8 +83,7 @@ def epoch_plan(
     mine = slice(rank * local, (rank + 1) * local)
     order = torch.randperm(samples, generator=stream(seed, "order", epoch))[: steps * batch_size]
     index = order.view(steps, batch_size)[:, mine].contiguous().to(device)
-    shift = None
-    if max_shift:
-        drawn = torch.randint(-max_shift, max_shift + 1, (steps, batch_size, 2), generator=stream(seed, "shift", epoch))
-        shift = drawn[:, mine].contiguous().to(device)
-    return EpochPlan(index, shift)
+    if augmentation is None or not augmentation.active:
+        return EpochPlan(index, None)
+    views = augmentation.draw(steps, batch_size, seed=seed, epoch=epoch)
+    return EpochPlan(index, views.of(slice(None), mine).to(device))

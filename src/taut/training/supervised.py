@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from taut.optim import project_
+from taut.training.augment import Augmentation
 from taut.training.batches import Batch, Batches, HeldBatches
 from taut.training.checkpoint import Checkpoint
 from taut.training.ema import averaged_copy, update_average
@@ -40,12 +41,12 @@ class Job:
     batch_size: int
     """Global, over all processes."""
     seed: int
-    max_shift: int = 0
-    """Random displacement of the inputs, in pixels."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """Of the inputs, where they are pictures."""
     relaxation: RelaxationConfig = field(default_factory=RelaxationConfig)
     """Of the layers of distances, if there are some."""
     stream: Callable[[Fabric], Batches] | None = None
-    """Batches that are read as they are needed, instead of `tensors`, `batch_size` and `max_shift`."""
+    """Batches that are read as they are needed, instead of `tensors`, `batch_size` and `augmentation`."""
     reseed: Callable[[int, int], None] = field(default=lambda step, rank: None)
     """Called with step and process before the objective: all that it draws by itself is to follow from these."""
     validate: Callable[[nn.Module], dict[str, Any]] = field(default=lambda _: {})
@@ -143,6 +144,6 @@ def _batches(job: Job, fabric: Fabric) -> Batches:
         batch_size=job.batch_size,
         epochs=job.optimizer.epochs,
         seed=job.seed,
-        max_shift=job.max_shift,
+        augmentation=job.augmentation,
         fabric=fabric,
     )

@@ -12,6 +12,7 @@ from taut.errors import require
 from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.tasks.classification.start import StartConfig
 from taut.tasks.classification.stream_config import StreamConfig
+from taut.training.augment import Augmentation
 from taut.training.engine import EngineConfig
 from taut.training.optimizers import OptimizerConfig
 from taut.training.relaxation import RelaxationConfig
@@ -46,6 +47,10 @@ class DataConfig:
     """Samples per update, over all processes together."""
     augment_shift: int = 0
     """Random displacement of training pictures by up to this many pixels in each direction."""
+    augment_flip: bool = False
+    """Exchange left and right of training pictures, every second time."""
+    augment_jitter: float = 0.0
+    """Brightness, contrast and saturation of training pictures each times a random factor up to this far from 1."""
     per_class: int = 0
     """Train on so many samples of each class only; 0 takes all."""
     subset_seed: int = 0
@@ -59,6 +64,12 @@ class DataConfig:
         require(self.per_class >= 0, f"per-class must not be negative, got {self.per_class}")
         require(not (self.per_class and self.index_file), "give one of per-class and index-file, not both")
         require(self.augment_shift >= 0, f"augment-shift must not be negative, got {self.augment_shift}")
+        require(0 <= self.augment_jitter < 1, f"augment-jitter must be in [0, 1), got {self.augment_jitter:g}")
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Of training pictures that are held in memory."""
+        return Augmentation(shift=self.augment_shift, flip=self.augment_flip, jitter=self.augment_jitter)
 
 
 @dataclass(frozen=True, kw_only=True)

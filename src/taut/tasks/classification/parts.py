@@ -37,8 +37,8 @@ def build_model(config: ModelConfig, problem: Problem) -> nn.Module:
 
 def check_fit(config: DataConfig, problem: Problem) -> None:
     """Raise UsageError where the config asks for what the data set cannot give."""
-    if config.augment_shift and len(problem.shape) != 3:
-        raise UsageError(f"augment-shift needs pictures, but {config.dataset} has inputs of shape {problem.shape}")
+    if config.augmentation.active and len(problem.shape) != 3:
+        raise UsageError(f"augmentation needs pictures, but {config.dataset} has inputs of shape {problem.shape}")
 
 
 def build_loss(

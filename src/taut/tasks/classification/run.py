@@ -118,7 +118,7 @@ def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
         updates=config.updates,
         batch_size=config.data.batch_size,
         seed=config.seed,
-        max_shift=config.data.augment_shift,
+        augmentation=config.data.augmentation,
         relaxation=config.relaxation,
         stream=streamed.batches(found, config) if isinstance(found, Streamed) else None,
         validate=streamed.validation(found, config, loss, session.fabric.device)

@@ -52,8 +52,8 @@ def open_streamed(config: Config, *, world_size: int, data_root: Path | None = N
     """The pictures of a run. Raises UsageError for phases and options that do not fit them, UserError for pictures that
     are missing or damaged."""
     chosen = config.data
-    if chosen.augment_shift or chosen.per_class or chosen.index_file:
-        raise UsageError("augment-shift, per-class and index-file are not for image-stream: see --augmentation")
+    if chosen.augmentation.active or chosen.per_class or chosen.index_file:
+        raise UsageError("augment-..., per-class and index-file are not for image-stream: see --augmentation")
     pictures = open_stream(data_root or chosen.data_root)
     plan = PhasePlan(
         parse_phases(config.stream.phases, chosen.batch_size),
