@@ -82,6 +82,7 @@ SETTINGS = {
         "optimizer": OptimizerConfig(epochs=3, lr=0.05, ema=0.9),
         "augmentation": Augmentation(shift=1, flip=True),
     },
+    "equal average and lookahead": {"optimizer": OptimizerConfig(epochs=3, lr=0.05, swa=0.5, lookahead=3)},
     "nesterov": {"optimizer": OptimizerConfig(optimizer="nesterov", epochs=3, lr=0.05, schedule="one-cycle")},
 }
 

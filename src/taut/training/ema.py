@@ -1,9 +1,11 @@
-"""Exponential moving average of parameters, kept as a second model of which only the values differ."""
+"""Averages of parameters over time, exponential or with equal weights, each a second model with other values."""
 
 import copy
 
 import torch
 from torch import nn
+
+from taut.training.optimizers import OptimizerConfig
 
 
 def averaged_copy(model: nn.Module) -> nn.Module:
@@ -11,14 +13,33 @@ def averaged_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).requires_grad_(False)
 
 
-@torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
     """Move the parameters of `average` towards those of `model` after update `step` (from 0); buffers are copied.
 
     The decay grows as min(decay, (1 + step) / (10 + step)), so that the initial weights are soon forgotten. A
     constrained layer computes its weight from its parameters, so the averaged model satisfies the same constraint.
     """
-    weight = 1 - min(decay, (1 + step) / (10 + step))
+    _move(average, model, 1 - min(decay, (1 + step) / (10 + step)))
+
+
+def update_equal_average(average: nn.Module, model: nn.Module, *, start: int, step: int) -> None:
+    """Make the parameters of `average` the mean of those of `model` after the updates from `start` to `step`.
+
+    Before `start` they are those of `model`. Buffers are copied, and constraints kept, as above.
+    """
+    _move(average, model, 1 / max(1, step - start + 1))
+
+
+def follow(average: nn.Module, model: nn.Module, config: OptimizerConfig, *, step: int, total: int) -> None:
+    """Let `average` follow `model` after update `step` of `total`, as `config` says."""
+    if config.ema:
+        update_average(average, model, decay=config.ema, step=step)
+    else:
+        update_equal_average(average, model, start=round((1 - config.swa) * total), step=step)
+
+
+@torch.no_grad()
+def _move(average: nn.Module, model: nn.Module, weight: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), weight)
     for mine, current in zip(average.buffers(), model.buffers(), strict=True):
         mine.copy_(current)

@@ -12,7 +12,7 @@ from torch import nn
 
 from taut import nn as tnn
 from taut.errors import require
-from taut.optim import AggMo, parameter_groups, set_rates
+from taut.optim import AggMo, LookaheadHook, parameter_groups, set_rates
 
 __all__ = ["OptimizerConfig", "Schedule", "build_optimizer", "learning_rate", "set_rates"]
 
@@ -64,12 +64,20 @@ class OptimizerConfig:
     leaves fewer knots in use; published runs have 1e-7."""
     ema: float = 0.0
     """Decay of an exponential moving average of the parameters, which is then what is evaluated; 0 is off."""
+    swa: float = 0.0
+    """Share of the run, at its end, over which the parameters are averaged with equal weights (stochastic weight
+    averaging); the average is then what is evaluated; 0 is off."""
+    lookahead: int = 0
+    """After every so many updates go back half of the way (lookahead); 0 is off."""
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
         require(math.isfinite(self.lr) and self.lr > 0, f"lr must be a positive number, got {self.lr:g}")
         require(0 <= self.warmup < 1, f"warmup is a fraction of the run in [0, 1), got {self.warmup:g}")
         require(0 <= self.ema < 1, f"ema must be in [0, 1), got {self.ema:g}")
+        require(0 <= self.swa <= 1, f"swa is a fraction of the run in [0, 1], got {self.swa:g}")
+        require(not (self.ema and self.swa), "give one of ema and swa, not both")
+        require(self.lookahead >= 0, f"lookahead must not be negative, got {self.lookahead}")
         require(all(0 < m < 1 for m in self.milestones), f"milestones are fractions in (0, 1), got {self.milestones}")
         require(self.decay > 0, f"decay must be positive, got {self.decay:g}")
         require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum:g}")
@@ -84,6 +92,11 @@ class OptimizerConfig:
             value = getattr(self, name)
             require(0 < value < math.inf, f"{name.replace('_', ' ')} must be a positive number, got {value:g}")
         require(0 <= self.tv2 < math.inf, f"tv2 must be a number that is not negative, got {self.tv2:g}")
+
+    @property
+    def averages(self) -> bool:
+        """Whether an average of the parameters is what is evaluated."""
+        return bool(self.ema or self.swa)
 
 
 def _check_pieces(pieces: tuple[tuple[float, float], ...]) -> None:
@@ -144,6 +157,13 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         weight_decay=config.weight_decay,
         undecayed=_of_activations(model),
     )
+    optimizer = _rule(groups, config)
+    if config.lookahead:
+        LookaheadHook(optimizer, every=config.lookahead)
+    return optimizer
+
+
+def _rule(groups: list[dict[str, Any]], config: OptimizerConfig) -> torch.optim.Optimizer:
     if config.optimizer == "adam":
         return torch.optim.Adam(groups, config.lr, betas=config.betas)
     if config.optimizer == "adamw":

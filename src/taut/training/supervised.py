@@ -11,7 +11,7 @@ from taut.optim import project_
 from taut.training.augment import Augmentation
 from taut.training.batches import Batch, Batches, HeldBatches
 from taut.training.checkpoint import Checkpoint
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow
 from taut.training.engine import EngineConfig
 from taut.training.interrupt import Interruption
 from taut.training.learner import Learner
@@ -88,7 +88,7 @@ class _Supervised(Learner):
         optimizer = build_optimizer(self.model, job.optimizer)
         self.optimizers = {"model": optimizer}
         self.network, self.updater = fabric.setup(self.model, optimizer)
-        self.averages = {"model": averaged_copy(self.model)} if job.optimizer.ema else {}
+        self.averages = {"model": averaged_copy(self.model)} if job.optimizer.averages else {}
         self.batches = _batches(job, fabric)
         self.data, self.validate_every = job.data, job.validate_every
         self.steps_per_epoch, self.steps = self.batches.steps_per_epoch, self.batches.steps
@@ -112,7 +112,7 @@ class _Supervised(Learner):
         if self.job.updates.project_every == "update" or self._ends_epoch(step):
             project_(self.model)
         for average in self.averages.values():
-            update_average(average, self.model, decay=self.job.optimizer.ema, step=step)
+            follow(average, self.model, self.job.optimizer, step=step, total=self.steps)
         return metrics
 
     def rate(self, step: int) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from taut.optim import project_
 from taut.tasks.denoising.config import Config
 from taut.tasks.denoising.patches import Patches
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow
 from taut.training.learner import Learner
 from taut.training.optimizers import build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
@@ -36,8 +36,8 @@ class DenoiserLearner(Learner):
         self.patches = patches
         self.optimizers = {name: build_optimizer(network, config.optimizer) for name, network in networks.items()}
         self.set_up = {name: fabric.setup(networks[name], optimizer) for name, optimizer in self.optimizers.items()}
-        ema = config.optimizer.ema
-        self.averages = {name: averaged_copy(network) for name, network in networks.items()} if ema else {}
+        averaged = config.optimizer.averages
+        self.averages = {name: averaged_copy(network) for name, network in networks.items()} if averaged else {}
         self.batch_size, self.validate_every = config.data.batch_size, config.evaluation.validate_every
         self.steps_per_epoch = config.data.steps_per_epoch
         self.steps = self.steps_per_epoch * config.optimizer.epochs
@@ -72,7 +72,7 @@ class DenoiserLearner(Learner):
         updater.zero_grad(set_to_none=True)
         project_(raw)
         if self.averages:
-            update_average(self.averages[name], raw, decay=self.config.optimizer.ema, step=step)
+            follow(self.averages[name], raw, self.config.optimizer, step=step, total=self.steps)
         return error.detach()
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from taut.tasks.fit_1d.config import Config
 from taut.tasks.fit_1d.functions import INTERVAL, target
 from taut.tasks.fit_1d.kinds import seeded_network
 from taut.tasks.fit_1d.stack import Stack
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow
 from taut.training.learner import Learner
 from taut.training.optimizers import build_optimizer, learning_rate, set_rates
 from taut.training.seeding import stream
@@ -51,8 +51,8 @@ class FitLearner(Learner):
         self.config, self.fabric, self.model, self.names = config, fabric, cells, list(cells)
         self.optimizers = {name: build_optimizer(cell, config.optimizer) for name, cell in cells.items()}
         self._set_up = {name: fabric.setup(cells[name], optimizer) for name, optimizer in self.optimizers.items()}
-        ema = config.optimizer.ema
-        self.averages = {name: averaged_copy(cell) for name, cell in cells.items()} if ema else {}
+        averaged = config.optimizer.averages
+        self.averages = {name: averaged_copy(cell) for name, cell in cells.items()} if averaged else {}
         function = target(config.target.function, seed=config.target.function_seed)
         dtype = next(cells.parameters()).dtype
         self._points, self._held_out = (
@@ -90,7 +90,7 @@ class FitLearner(Learner):
         updater.step()
         updater.zero_grad(set_to_none=True)
         if self.averages:
-            update_average(self.averages[name], stack, decay=self.config.optimizer.ema, step=local)
+            follow(self.averages[name], stack, self.config.optimizer, step=local, total=self.steps_per_cell)
         return {"loss": loss.detach().mean(), "mse": errors.detach().mean()}
 
     def rate(self, step: int) -> float:

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from taut import losses
 from taut import nn as tnn
-from taut.data import Dataset, fingerprint
+from taut.data import Dataset, as_inputs, fingerprint
 from taut.optim import project_
 from taut.tasks.gan.config import Config
 from taut.tasks.gan.parts import latents, pictures
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow
 from taut.training.learner import Learner
 from taut.training.optimizers import build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
@@ -45,8 +45,8 @@ class GanLearner(Learner):
         }
         self.generator, self.generator_updater = fabric.setup(generator, self.optimizers["generator"])
         self.critic, self.critic_updater = fabric.setup(critic, self.optimizers["critic"])
-        self.averages = {"generator": averaged_copy(generator)} if config.optimizer.ema else {}
-        self.real = dataset.train.inputs.to(fabric.device)
+        self.averages = {"generator": averaged_copy(generator)} if config.optimizer.averages else {}
+        self.real = dataset.train.stored.to(fabric.device)
         self.held_out = dataset.test.inputs[:_HELD_OUT].to(fabric.device)
         self.data, self.validate_every = fingerprint(dataset.train), 1
         self.batch_size = config.data.batch_size * config.gan.n_critic
@@ -133,7 +133,7 @@ class GanLearner(Learner):
         self.generator_updater.step()
         self.generator_updater.zero_grad(set_to_none=True)
         for average in self.averages.values():
-            update_average(average, generator, decay=self.config.optimizer.ema, step=step)
+            follow(average, generator, self.config.optimizer, step=step, total=self.steps)
         return loss.detach()
 
     def _set_rates(self, step: int) -> None:
@@ -160,4 +160,4 @@ class GanLearner(Learner):
                 world_size=self.fabric.world_size,
                 device=self.fabric.device,
             )
-        return self.real[self._plan.index[position]].chunk(self.config.gan.n_critic)
+        return as_inputs(self.real[self._plan.index[position]]).chunk(self.config.gan.n_critic)

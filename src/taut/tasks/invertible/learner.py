@@ -12,7 +12,7 @@ from taut.optim import project_
 from taut.tasks.invertible.config import Config
 from taut.tasks.invertible.objective import MOST_EXACT, Objective
 from taut.tasks.invertible.problem import Problem, normal
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow
 from taut.training.learner import Learner
 from taut.training.optimizers import build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
@@ -31,7 +31,7 @@ class InvertibleLearner(Learner):
         optimizer = build_optimizer(network, config.optimizer)
         self.optimizers = {"network": optimizer}
         self.objective, self.updater = fabric.setup(Objective(network, config.loss), optimizer)
-        self.averages = {"network": averaged_copy(network)} if config.optimizer.ema else {}
+        self.averages = {"network": averaged_copy(network)} if config.optimizer.averages else {}
         self.held_out = problem.held_out[:_WATCHED].flatten(1).to(fabric.device)
         self.latents = normal(len(self.held_out), self.features, "held-out", "watched").to(fabric.device)
         self.batch_size, self.validate_every = config.target.batch_size, 1
@@ -58,7 +58,7 @@ class InvertibleLearner(Learner):
         self.updater.zero_grad(set_to_none=True)
         project_(self.model)
         for average in self.averages.values():
-            update_average(average, self.model, decay=self.config.optimizer.ema, step=step)
+            follow(average, self.model, self.config.optimizer, step=step, total=self.steps)
         found = {name: value.detach() for name, value in metrics.items()}
         return found if added is None else found | {"tv2": added.detach()}
 

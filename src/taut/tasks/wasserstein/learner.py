@@ -11,7 +11,7 @@ from taut import nn as tnn
 from taut.data.distributions import Distribution
 from taut.optim import project_
 from taut.tasks.wasserstein.config import Config
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow
 from taut.training.learner import Learner
 from taut.training.optimizers import build_optimizer, learning_rate, set_rates
 from taut.training.regularisers import penalty
@@ -44,8 +44,8 @@ class CriticLearner(Learner):
         made = {name: build_optimizer(critic, config.optimizer) for name, critic in critics.items()}
         self.optimizers = made
         self.set_up = {name: fabric.setup(critics[name], optimizer) for name, optimizer in made.items()}
-        ema = config.optimizer.ema
-        self.averages = {name: averaged_copy(critic) for name, critic in critics.items()} if ema else {}
+        averaged = config.optimizer.averages
+        self.averages = {name: averaged_copy(critic) for name, critic in critics.items()} if averaged else {}
         self.batch_size, self.validate_every = config.distributions.batch_size, 1
         self.steps_per_epoch = config.distributions.steps_per_epoch
         self.steps = self.steps_per_epoch * config.optimizer.epochs
@@ -67,8 +67,12 @@ class CriticLearner(Learner):
             updater.zero_grad(set_to_none=True)
             project_(self.model.get_submodule(name))
             if self.averages:
-                update_average(
-                    self.averages[name], self.model.get_submodule(name), decay=self.config.optimizer.ema, step=step
+                follow(
+                    self.averages[name],
+                    self.model.get_submodule(name),
+                    self.config.optimizer,
+                    step=step,
+                    total=self.steps,
                 )
             estimate = value.detach() * self._unit
             metrics |= {"loss": -value.detach(), "estimate": estimate} if name == "critic" else {"beside": estimate}
