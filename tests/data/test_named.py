@@ -75,9 +75,9 @@ def test_the_root_is_taken_from_the_environment(tmp_path: Path, monkeypatch: pyt
 def test_missing_files_are_named_with_where_they_were_looked_for(tmp_path: Path) -> None:
     write_mnist(tmp_path / "mnist")
     (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(UserError, match="missing t10k-labels-idx1-ubyte") as refusal:
+    with pytest.raises(UserError, match="missing t10k-labels-idx1-ubyte in ") as refusal:
         data.load("mnist", tmp_path)
-    assert f"{tmp_path} and {tmp_path / 'mnist'}" in str(refusal.value)
+    assert f" in {tmp_path / 'mnist'};" in str(refusal.value)
     assert "https://" in str(refusal.value)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from taut.data.cifar import CIFAR10, CIFAR100, load_cifar10, load_cifar100
-from taut.data.dataset import Dataset, Problem, Split, check_split, fingerprint
+from taut.data.dataset import Dataset, Problem, Split, as_inputs, check_split, fingerprint
 from taut.data.digits import DIGITS, load_digits
 from taut.data.distributions import (
     Distribution,
@@ -26,11 +26,12 @@ from taut.data.distributions import (
 from taut.data.idx import read_idx
 from taut.data.image_folder import image_folder_problem, load_image_folder
 from taut.data.lsun import LSUN_BEDROOM, load_lsun_bedroom
-from taut.data.mnist import FASHION_MNIST, MNIST, load_mnist
+from taut.data.mnist import MNIST_FAMILY, load_mnist
 from taut.data.nearest import Nearest, nearest_other_label
 from taut.data.stl10 import STL10, load_stl10
 from taut.data.subsets import per_class_indices, read_indices, take, write_indices
 from taut.data.svhn import SVHN, load_svhn
+from taut.data.tiny_imagenet import TINY_IMAGENET, load_tiny_imagenet
 from taut.errors import UsageError, UserError
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Shells",
     "Split",
     "UniformCube",
+    "as_inputs",
     "check_split",
     "exact_wasserstein1",
     "fingerprint",
@@ -70,18 +72,25 @@ class _Named:
     problem: Callable[[Path | None], Problem]
 
 
+def _of_mnist(name: str) -> _Named:
+    return _Named(load=lambda root: load_mnist(name, root), problem=lambda _: MNIST_FAMILY[name].problem)
+
+
 _NAMED = {
     "cifar10": _Named(load=load_cifar10, problem=lambda _: CIFAR10),
     "cifar100": _Named(load=load_cifar100, problem=lambda _: CIFAR100),
     "digits": _Named(load=lambda _: load_digits(), problem=lambda _: DIGITS),
-    "fashion-mnist": _Named(
-        load=lambda root: load_mnist("fashion-mnist", FASHION_MNIST, root), problem=lambda _: FASHION_MNIST
-    ),
+    "emnist-balanced": _of_mnist("emnist-balanced"),
+    "emnist-digits": _of_mnist("emnist-digits"),
+    "emnist-letters": _of_mnist("emnist-letters"),
+    "fashion-mnist": _of_mnist("fashion-mnist"),
     "image-folder": _Named(load=load_image_folder, problem=image_folder_problem),
+    "kmnist": _of_mnist("kmnist"),
     "lsun-bedroom": _Named(load=load_lsun_bedroom, problem=lambda _: LSUN_BEDROOM),
-    "mnist": _Named(load=lambda root: load_mnist("mnist", MNIST, root), problem=lambda _: MNIST),
+    "mnist": _of_mnist("mnist"),
     "stl10": _Named(load=load_stl10, problem=lambda _: STL10),
     "svhn": _Named(load=load_svhn, problem=lambda _: SVHN),
+    "tiny-imagenet": _Named(load=load_tiny_imagenet, problem=lambda _: TINY_IMAGENET),
 }
 
 
@@ -90,7 +99,7 @@ def names() -> tuple[str, ...]:
 
     Example:
         >>> names()[:4]
-        ('cifar10', 'cifar100', 'digits', 'fashion-mnist')
+        ('cifar10', 'cifar100', 'digits', 'emnist-balanced')
     """
     return tuple(_NAMED)
 

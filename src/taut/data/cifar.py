@@ -79,6 +79,7 @@ _SOURCE10 = Source(
     ),
     nested=("plain_text", "data", "cifar-10-batches-bin", "cifar-10-batches-py"),
     how_to_get=f"cifar-10-binary.tar.gz is at {_PAGE}",
+    hub="uoft-cs/cifar10",
     remark=_pickles("cifar-10-binary.tar.gz", "data_batch_1", "test_batch"),
 )
 _SOURCE100 = Source(
@@ -87,5 +88,6 @@ _SOURCE100 = Source(
     forms=(parquet_form(_SHAPE, "fine_label"), _binary(2, ["train.bin"], ["test.bin"])),
     nested=("cifar100", "data", "cifar-100-binary", "cifar-100-python"),
     how_to_get=f"cifar-100-binary.tar.gz is at {_PAGE}",
+    hub="uoft-cs/cifar100",
     remark=_pickles("cifar-100-binary.tar.gz", "train", "test", "meta"),
 )

@@ -8,6 +8,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from taut.data.dataset import Dataset, Problem, Split
+from taut.data.hub import cache_name, hub_folders
 from taut.errors import UserError
 
 Raw = tuple[UInt8[Tensor, "pictures *shape"], Int64[Tensor, " labels"]]
@@ -37,17 +38,20 @@ class Source:
     """Sub-folders in which archives of the data set leave their files."""
     how_to_get: str
     """Where people find the files: the end of the sentence of an error."""
+    hub: str | None = None
+    """Name of the parquet files on the Hugging Face hub."""
     remark: Callable[[Path], str] = lambda _: ""
     """What is to be said about a folder without any of the forms; nothing when empty."""
 
 
 def load_source(source: Source, data_root: Path | None) -> Dataset:
-    """The data set of `source` below `data_root`: in its sub-folder of the data set's name, or there itself.
+    """The data set of `source` below `data_root`: in its sub-folder of the data set's name, there itself, or in what
+    the hub's client leaves there.
 
     Raises:
         UserError: Files are missing or damaged, or hold other pictures than the data set's.
     """
-    form, folder = _find(source, needed_root(source.name, data_root, source.how_to_get))
+    form, folder = _find(source, needed_root(source.name, data_root, _advice(source)))
     train, test = (_split(source, form, folder, split) for split in ("train", "test"))
     return Dataset(train=train, test=test, name=source.name, problem=source.problem)
 
@@ -68,23 +72,47 @@ def needed_root(name: str, data_root: Path | None, how_to_get: str) -> Path:
 
 
 def _find(source: Source, root: Path) -> tuple[Form, Path]:
-    folders = [folder / inner for folder in (root / source.name, root) for inner in ("", *source.nested)]
+    roots = [root / source.name, root, *hub_folders(root, source.hub)]
+    folders = list(dict.fromkeys(folder / inner for folder in roots for inner in ("", *source.nested)))
     incomplete: list[tuple[int, str]] = []
     for folder in folders:
         for form in source.forms:
-            names = [name for split in ("train", "test") for name in form.files(folder, split)]
+            names = _names(form, folder)
             missing = [name for name in names if not (folder / name).is_file()]
             if not missing:
                 return form, folder
             if len(missing) < len(names):
                 incomplete.append((len(missing), f"missing {', '.join(missing)} in {folder}"))
     if incomplete:
-        raise UserError(f"{source.name} is not complete: {min(incomplete)[1]}; {source.how_to_get}")
+        raise UserError(f"{source.name} is not complete: {min(incomplete)[1]}; {_advice(source)}")
     remarks = [remark for folder in folders if (remark := source.remark(folder))]
-    wanted = " or ".join("+".join([*form.files(root, "train"), *form.files(root, "test")]) for form in source.forms)
     raise UserError(
-        f"{source.name} is not there: looked for {wanted} in {root / source.name}, {root} and their sub-folders "
-        f"{', '.join(source.nested)}; {'; '.join([*remarks[:1], source.how_to_get])}"
+        f"{source.name} is not there: looked for {_wanted(source, root)}; {'; '.join([*remarks[:1], _advice(source)])}"
+    )
+
+
+def _names(form: Form, folder: Path) -> list[str]:
+    """Files of both splits; what both need is named once."""
+    return list(dict.fromkeys(name for split in ("train", "test") for name in form.files(folder, split)))
+
+
+def _wanted(source: Source, root: Path) -> str:
+    """Which files were looked for, and where."""
+    files = " or ".join("+".join(_names(form, root)) for form in source.forms)
+    places = [str(root / source.name), str(root)]
+    if source.hub is not None:
+        short = root / source.hub.rpartition("/")[2]
+        places += [str(place) for place in (short, root / cache_name(source.hub)) if place != root / source.name]
+    return f"{files} in {', '.join(places)} and their sub-folders {', '.join(source.nested)}"
+
+
+def _advice(source: Source) -> str:
+    """Where to get the files: the end of an error."""
+    if source.hub is None:
+        return f"{source.how_to_get} (nothing is downloaded here)"
+    return (
+        f"{source.how_to_get}, and `hf download {source.hub} --repo-type dataset --local-dir {source.name}` fetches "
+        "parquet files (nothing is downloaded here)"
     )
 
 

@@ -7,6 +7,7 @@ import torch
 
 from taut.data.dataset import Dataset, Problem
 from taut.data.forms import Form, Raw, Source, load_source
+from taut.data.parquet import parquet_form
 from taut.data.records import read_records
 from taut.errors import UserError
 
@@ -18,7 +19,8 @@ STL10 = Problem(
 
 def load_stl10(data_root: Path | None) -> Dataset:
     """STL-10's labelled pictures, 5,000 and 8,000, from `train_X.bin`, `train_y.bin`, `test_X.bin` and `test_y.bin`.
-    The file has the columns of each channel one after the other, and classes from 1.
+    These have the columns of each channel one after the other, and classes from 1. Or from parquet files (columns image
+    and label, classes from 0).
 
     Raises:
         UserError: Files are missing or damaged.
@@ -38,7 +40,11 @@ def _read(files: Sequence[Path]) -> Raw:
 _SOURCE = Source(
     name="stl10",
     problem=STL10,
-    forms=(Form(files=lambda _, split: [f"{split}_X.bin", f"{split}_y.bin"], read=_read),),
-    nested=("stl10_binary",),
+    forms=(
+        Form(files=lambda _, split: [f"{split}_X.bin", f"{split}_y.bin"], read=_read),
+        parquet_form((3, 96, 96), "label"),
+    ),
+    nested=("stl10_binary", "data"),
     how_to_get="stl10_binary.tar.gz is at https://cs.stanford.edu/~acoates/stl10/",
+    hub="tanganke/stl10",
 )

@@ -57,4 +57,5 @@ _SOURCE = Source(
     ),
     nested=("cropped_digits", "data"),
     how_to_get="train_32x32.mat and test_32x32.mat are at http://ufldl.stanford.edu/housenumbers",
+    hub="ufldl-stanford/svhn",
 )

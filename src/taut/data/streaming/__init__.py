@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taut.data.forms import needed_root
+from taut.data.hub import hub_folders
 from taut.data.streaming.folder import FolderSource, class_folders, split_folders
 from taut.data.streaming.loader import centre_batches, decoded_batches
 from taut.data.streaming.pictures import CENTRE, Decoded, DecodedBatch, Key
@@ -30,9 +31,11 @@ __all__ = [
 STREAM = "image-stream"
 """What configurations call pictures that are streamed."""
 
+_NESTED = ("", "data", "default")
 _LAYOUT = (
-    "it has the folders train and val (or validation, or test), each with a folder of pictures for each class, or "
-    "parquet files of those names, whole or in numbered parts"
+    "it has the folders train and val (or valid, validation or test), each with a folder of pictures for each class, "
+    "or parquet files of those names, whole or in numbered parts, as those of the Hugging Face hub, where ImageNet is "
+    "ILSVRC/imagenet-1k (nothing is downloaded here)"
 )
 
 
@@ -47,7 +50,8 @@ class StreamedPictures:
 
 
 def open_stream(data_root: Path | None) -> StreamedPictures:
-    """The pictures below `data_root`, or below its sub-folder image-stream; labels are read, pictures are not.
+    """The pictures below `data_root`, or below its sub-folder image-stream, or in what the Hugging Face hub's client
+    leaves there; labels are read, pictures are not.
 
     Raises:
         UserError: Folders or files are missing or damaged; the sentence names one.
@@ -56,7 +60,7 @@ def open_stream(data_root: Path | None) -> StreamedPictures:
         data_root = Path(os.environ["TAUT_DATA_ROOT"])
     root = needed_root(STREAM, data_root, _LAYOUT)
     try:
-        for folder in (root / STREAM, root):
+        for folder in _folders(root):
             if folders := split_folders(folder):
                 return _of_folders(*folders)
             if files := split_files(folder):
@@ -64,6 +68,11 @@ def open_stream(data_root: Path | None) -> StreamedPictures:
     except OSError as error:  # a folder that may not be read, a disk that fails
         raise UserError(f"cannot read {error.filename or root}: {error.strerror or error}") from error
     raise UserError(f"{STREAM} is not there: neither {root / STREAM} nor {root} is one; {_LAYOUT}")
+
+
+def _folders(root: Path) -> list[Path]:
+    """Where they are looked for: data and default are where the hub has parquet files."""
+    return [folder / inner for folder in (root / STREAM, root, *hub_folders(root, None)) for inner in _NESTED]
 
 
 def _of_folders(train: Path, held_out: Path) -> StreamedPictures:

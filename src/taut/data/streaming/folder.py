@@ -10,7 +10,7 @@ from taut.data.pictures import picture_files
 from taut.data.streaming.source import PictureSource
 from taut.errors import UserError
 
-HELD_OUT = ("val", "validation", "test")
+HELD_OUT = ("val", "valid", "validation", "test")
 
 
 class FolderSource(PictureSource):

@@ -1,7 +1,6 @@
 """Pictures in parquet files as Hugging Face publishes them, read by groups of rows as they are asked for."""
 
 import hashlib
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from taut.data.parquet import picture_columns, shards
+from taut.data.parquet import label_names, picture_columns, shards
 from taut.data.streaming.folder import HELD_OUT
 from taut.data.streaming.source import PictureSource
 from taut.errors import UserError
@@ -145,15 +144,7 @@ def _read_labels(path: Path) -> tuple[Tensor, list[int], tuple[str, ...] | None]
         _, label = picture_columns(file.schema_arrow, path, _LABELS)
         values = file.read(columns=[label], use_threads=False).column(label)
         counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
-        names = _names(file.schema_arrow.metadata, label)
+        names = label_names(file.schema_arrow, label)
     if values.null_count:
         raise UserError(f"{path} has pictures without a label")
     return torch.tensor(values.to_pylist(), dtype=torch.int64), counts, names
-
-
-def _names(metadata: dict[bytes, bytes] | None, label: str) -> tuple[str, ...] | None:
-    try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        return tuple(str(name) for name in features[label]["names"])
-    except (KeyError, TypeError, ValueError):
-        return None
