@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from taut import certify, losses, models
 from taut import nn as tnn
 from taut.attacks import Norm, margins
-from taut.data import Problem, Split
+from taut.data import Problem, Split, as_inputs
 from taut.errors import UsageError
 from taut.tasks.classification import measure
 from taut.tasks.classification.config import DataConfig, EvaluationConfig, LossConfig, ModelConfig
@@ -118,13 +118,13 @@ def validation(
     split: Split, loss: Loss, config: EvaluationConfig, device: torch.device
 ) -> Callable[[nn.Module], dict[str, Any]]:
     """Loss, accuracy and an estimate of certified accuracy on `split`, for the log."""
-    inputs, labels = split.inputs.to(device), split.labels.to(device)
+    stored, labels = split.stored.to(device), split.labels.to(device)
 
     @torch.no_grad()
     def figures(model: nn.Module) -> dict[str, Any]:
         plain = tnn.fold(model).eval()
         network, dtype = measure.quickest(plain), next(plain.parameters()).dtype
-        logits = torch.cat([network(part.to(dtype)) for part in inputs.split(2000)])
+        logits = torch.cat([network(as_inputs(part).to(dtype)) for part in stored.split(2000)])
         found: dict[str, Any] = {
             "loss": float(loss(logits, labels)),
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),

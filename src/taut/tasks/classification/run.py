@@ -110,7 +110,7 @@ def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
             keep_index(session.folder, found)
     job = Job(
         model=prepared.model,
-        tensors=(dataset.train.inputs, dataset.train.labels),
+        tensors=(dataset.train.stored, dataset.train.labels),
         data=found.pictures.train.fingerprint if isinstance(found, Streamed) else fingerprint(dataset.train),
         objective=of_batch,
         reseed=reseed,
