@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from taut import attacks, certify, data, functional, imaging, losses, models, nn, optim, testing, transport
     from taut.certify import audit, estimate, lipschitz_bound
+    from taut.models.exported import load
     from taut.nn import constrain, fold
     from taut.transport import wasserstein1
 
@@ -22,6 +23,7 @@ __all__ = [
     "functional",
     "imaging",
     "lipschitz_bound",
+    "load",
     "losses",
     "models",
     "nn",
@@ -37,6 +39,7 @@ _FUNCTIONS = {
     "estimate": "certify",
     "fold": "nn",
     "lipschitz_bound": "certify",
+    "load": "models.exported",
     "wasserstein1": "transport",
 }
 
