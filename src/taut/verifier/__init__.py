@@ -1,8 +1,8 @@
 """A second implementation of the proof of a certificate, in numpy alone: nothing of the rest of taut is used.
 
 `docs/file_formats.md` says what is read and what is proven. Read on in this order: `arithmetic`, `norms`, `kernels`
-(bounds of matrices and convolutions), `program`, `operations`, `windows`, `table` (the operations), `blocks`,
-`constants` (which constants are proven), `recursion` (errors), `claims` (radii), `files`, `certificate`.
+(bounds of matrices and convolutions), `program`, `operations`, `windows`, `fourier`, `table` (the operations),
+`blocks`, `constants` (which constants are proven), `recursion` (errors), `claims` (radii), `files`, `certificate`.
 """
 
 from taut.verifier.certificate import verify

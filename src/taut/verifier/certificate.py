@@ -66,6 +66,9 @@ def _verify(c: Any, network: Network, inputs: Array, labels: Array, progress: Ca
     if arithmetic.name not in ("real", "float64"):
         for node in nodes:
             _check_settings(node, arithmetic)
+    if arithmetic.name not in ("real", "float64", "float32-accumulate64"):
+        solved = next((node for node in nodes if node.op == "fourier"), None)
+        need(solved is None, f"{solved} is certified in float64 only, and arithmetic is {arithmetic.name}")
     if arithmetic.name.startswith("float32"):  # where operands lose nothing, they have to be float32 numbers
         for node in nodes:
             _check_float32(node, arithmetic)

@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from taut.verifier import fourier, windows
 from taut.verifier import operations as o
-from taut.verifier import windows
 from taut.verifier.arithmetic import Array, ceiling, root_up
+from taut.verifier.errors import need
 from taut.verifier.operations import AXIS, CONV, PADDED, POOL, Operation
 from taut.verifier.program import Node
 
@@ -31,6 +32,13 @@ OPERATIONS = {
         o.weighted,
         o.weighted_roundings,
         o.weighted_spread,
+    ),
+    "fourier": Operation(
+        {"kind": "text", "channels": "sizes", "size": "sizes"},
+        "weight [bias]",
+        fourier.fourier,
+        fourier.roundings,
+        fourier.spread,
     ),
     "batch_norm": Operation(
         {"eps": "number"},
@@ -117,6 +125,7 @@ def exact_constant(node: Node, norm: str) -> float | None:
     """The Lipschitz constant in `norm`, rounded up; None for operations whose constant needs a proof."""
     if node.op in ("linear", "conv", "conv_transpose", "residual", "exponential"):
         return None
+    need(node.op != "fourier" or norm == "l2", f"{node}: its constant is known in l2 only")
     if node.op in (
         "scale",
         "multiply",

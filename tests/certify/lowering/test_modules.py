@@ -31,7 +31,6 @@ LINEARS: Table = {
     for cls in tnn.linears().values()
     for more, out, shape in (("narrower", 4, VECTOR), ("wider, sequence", 8, (3, 6)))
 }
-SOLVED = {"CayleyConv2d", "BROConv2d"}
 CONVOLUTIONS: Table = {
     f"{cls.__name__} {out}": (
         lambda cls=cls, out=out: cls(4, out, 3),
@@ -153,8 +152,6 @@ TORCH["AvgPool2d ceil"] = lambda: nn.AvgPool2d(2, ceil_mode=True, count_include_
 TORCH["AvgPool2d divisor"] = lambda: nn.AvgPool2d(2, divisor_override=-3), IMAGE
 
 REFUSED: dict[str, tuple[Build, tuple[int, ...], str]] = {
-    "CayleyConv2d": (lambda: tnn.CayleyConv2d(4, 4, 3), IMAGE, "solves a linear system for each frequency"),
-    "BROConv2d": (lambda: tnn.BROConv2d(4, 4, 3), IMAGE, "solves a linear system for each frequency"),
     "L2Attention": (lambda: tnn.L2SelfAttention(4, 2, length=5), (5, 4), "divides by what depends on the input"),
     "SmoothMaxMin": (tnn.SmoothMaxMin, IMAGE, "divides by what depends on the input"),
     "Smooth": (lambda: tnn.Smooth("mish"), IMAGE, "cannot be certified"),  # no operation for mish and softplus
@@ -192,10 +189,7 @@ REFUSED: dict[str, tuple[Build, tuple[int, ...], str]] = {
     "Dropout": (lambda: nn.Dropout().train(), IMAGE, "call .eval()"),
 }
 LOWERED: Table = {
-    name: row
-    for table in (LINEARS, CONVOLUTIONS, ACTIVATIONS, MAPS, TORCH)
-    for name, row in table.items()
-    if name.split()[0] not in SOLVED
+    name: row for table in (LINEARS, CONVOLUTIONS, ACTIVATIONS, MAPS, TORCH) for name, row in table.items()
 }
 
 

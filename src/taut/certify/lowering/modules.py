@@ -14,6 +14,7 @@ from taut.certify.program import entries, pools, sorts
 from taut.certify.program.affine import BatchNorm, Linear, Scale, Shift
 from taut.certify.program.blocks import block_operation
 from taut.certify.program.distances import distance_operation
+from taut.certify.program.fourier import fourier_operation
 from taut.certify.program.learned import learned_operation
 from taut.certify.program.operation import Operation, Shape, stored
 from taut.certify.program.plain import plain_affine
@@ -21,6 +22,7 @@ from taut.certify.program.shapes import Permute, Reshape
 from taut.certify.rules.activation_rules import learned_activation
 from taut.certify.rules.block_rules import is_block
 from taut.certify.rules.exponential_rules import is_exponential
+from taut.certify.rules.fourier_rules import is_fourier
 from taut.certify.rules.module_rules import is_plain_linear
 from taut.certify.rules.normalisation_rules import BATCH_NORMS, INSTANCE_NORMS, normalisation_proof
 
@@ -31,7 +33,7 @@ def is_lowered(module: nn.Module) -> bool:
     """Whether `module_operations` knows the module as a whole, by its exact type or its graph."""
     if is_plain_linear(module) or is_plain_convolution(module) or is_block(module) or is_exponential(module):
         return True
-    if learned_activation(module) is not None or type(module) in _LEARNED:
+    if is_fourier(module) or learned_activation(module) is not None or type(module) in _LEARNED:
         return True
     plain = tnn.recognise(module) or module
     return type(plain) in _TABLE or type(plain) in (tnn.LInfDistLinear, tnn.SortLinear)
@@ -42,7 +44,12 @@ def module_operations(module: nn.Module, shape: Shape) -> list[Operation] | None
 
     Raises TypeError and ValueError, not yet naming the module, for settings that cannot be certified.
     """
-    for found in (plain_affine(module), block_operation(module, shape), distance_operation(module)):
+    for operation in (plain_affine, distance_operation):
+        found = operation(module)
+        if found is not None:
+            return [found]
+    for whole in (block_operation, fourier_operation):
+        found = whole(module, shape)
         if found is not None:
             return [found]
     if shape:
@@ -223,6 +230,5 @@ _TABLE: dict[type[nn.Module], Lowering] = {
     **dict.fromkeys((nn.ChannelShuffle, nn.Unfold), copies.rearranged_sample),
     tnn.L2NormPool2d: windows.l2_norm_pool,
     tnn.LayerCentering: _centred,
-    **dict.fromkeys((tnn.CayleyConv2d, tnn.BROConv2d), _refused("it solves a linear system for each frequency")),
     **dict.fromkeys((tnn.L2Attention, tnn.SmoothMaxMin), _refused("it divides by what depends on the input")),
 }

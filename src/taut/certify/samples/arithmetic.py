@@ -19,6 +19,7 @@ import torch
 
 from taut.certify.program.affine import Multiply, Shift
 from taut.certify.program.distances import Distance
+from taut.certify.program.fourier import Fourier
 from taut.certify.program.program import Program
 from taut.certify.rounding import UNIT_ROUNDOFF
 
@@ -141,7 +142,8 @@ def refuse_unfit(arithmetic: Arithmetic, program: Program) -> None:
         return
     for node in program.nodes:
         operation = node.operation
-        if isinstance(operation, Distance) and operation.q:
+        solved = isinstance(operation, Fourier) and arithmetic.name != "float32-accumulate64"
+        if solved or (isinstance(operation, Distance) and operation.q):
             where = f"module {node.name!r} ({node.kind})"
             raise TypeError(f"{where} can be certified in float64 only, not {arithmetic.name}")
         for key, value in operation.settings().items():

@@ -18,6 +18,7 @@ from taut.certify.program.blocks import Block
 from taut.certify.program.convolution import Conv, ConvTranspose
 from taut.certify.program.distances import Distance
 from taut.certify.program.entries import Abs, LeakyReLU, Negate, Smooth
+from taut.certify.program.fourier import Fourier
 from taut.certify.program.joins import Add, Subtract
 from taut.certify.program.learned import Fold, Learned
 from taut.certify.program.operation import Operation, Stored
@@ -71,6 +72,8 @@ def _through(place: int, node: Node, boxes: list[Box]) -> Box:
         return _affine(operation, box)
     if isinstance(operation, Distance):
         return _distance(operation, box)
+    if isinstance(operation, Fourier):
+        raise TypeError(f"module {node.name!r} ({node.kind}) cannot be bounded entry by entry: its rounding is not")
     falling = isinstance(operation, LeakyReLU) and operation.slope < 0.0  # and rising, to either side of 0
     if falling or isinstance(operation, Learned | Smooth | L2Norm | L2Pool):
         return _around(operation, box)
