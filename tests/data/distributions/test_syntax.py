@@ -127,8 +127,11 @@ def test_data_sets(tmp_path: Path) -> None:
     assert [parse(f"digits(split='{split}')").size for split in ("train", "test")] == [1347, 450]
     assert parse("mixture([digits, digits(split='test')])").shape == (1, 8, 8)
     for text in ("fashion-mnist", "fashion-mnist(split='test')", "mixture([fashion-mnist, 'digits'])"):
-        with pytest.raises(UserError, match=f"fashion-mnist is not complete: .*{tmp_path}"):
+        with pytest.raises(UserError, match=f"fashion-mnist is not there: .*{tmp_path}"):
             parse(text, tmp_path)
+    for name in ("emnist-letters", "tiny-imagenet"):
+        with pytest.raises(UserError, match=f"{name} is not there"):
+            parse(name, tmp_path)
 
 
 @pytest.mark.parametrize(
