@@ -13,6 +13,7 @@ from torch import nn
 import taut
 from fourier_oracle import applied, distance, symbol, symbols
 from taut import nn as tnn
+from taut.certify.norms.fourier import fourier_symbols
 from taut.functional import cayley_convolution, reflected_convolution
 from taut.verifier import Network, VerificationError, read_network, read_samples, verify
 from taut.verifier import fourier as verified
@@ -61,6 +62,18 @@ def test_symbols_and_results_are_within_their_errors(kind, inputs, outputs, colu
         for row, found, room in zip(x, result, sizes, strict=True):
             away = distance(torch.from_numpy(found), applied(made, torch.from_numpy(row), bias))
             assert 0 < away <= gamma(verified.roundings(node)) * np.linalg.norm(room) <= 1e-8 * np.linalg.norm(row)
+
+
+@cases
+def test_both_implementations_find_the_same_error(kind, inputs, outputs, columns, taps, size):
+    """It is made of norms, of which rounding changes little."""
+    weight = RNG.standard_normal((max(inputs, outputs), columns, taps, taps))
+    for scale in (1.0, 1e-3, 1e3):
+        node = make(kind, inputs, outputs, columns, taps, size, weight * scale)
+        found = fourier_symbols(torch.from_numpy(weight * scale), kind=kind, channels=(inputs, outputs), size=size)
+        values, error = verified.symbols(node)
+        assert error == pytest.approx(found.error, rel=1e-6)
+        assert np.linalg.norm(values.reshape(found.values.shape) - found.values.numpy()) <= error
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1e-7, 0.0])

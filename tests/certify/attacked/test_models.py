@@ -77,6 +77,30 @@ def test_the_factor_of_a_sequential_is_exact(factor: float) -> None:
     assert certificate.radius.gt(0).all() or factor == 1e-150
 
 
+@pytest.mark.parametrize("arithmetic", ["float64", "float32-accumulate64"])
+def test_attacks_cross_the_radii_of_convolutions_in_the_fourier_domain_and_not_before(arithmetic: str) -> None:
+    """The layers themselves, by fast transforms, and the program; without activations there is nothing beyond the radii."""
+    torch.manual_seed(0)
+    model = nn.Sequential(tnn.BROConv2d(2, 2, 3), tnn.CayleyConv2d(2, 2, 3), nn.Flatten(), tnn.UnitNormLinear(50, 3))
+    x = torch.rand(6, 2, 5, 5)
+    with torch.no_grad():
+        y = model(x).argmax(1)
+    certificate = robustness(model, x, y, arithmetic=arithmetic)
+    verify(certificate, model, x, y)
+    assert certificate.radius.gt(0).all()
+    assert rounding_attack(model, x, y, certificate.radius, arithmetic=arithmetic).breaks == 0
+    assert rounding_attack(model, x, y, certificate.radius * 1.001, arithmetic=arithmetic).breaks == 6
+    run, start = fold(model).double(), x.double().requires_grad_()
+    crossed = {factor: torch.zeros(6, dtype=torch.bool) for factor in (1 - 2.0**-50, 1.001)}
+    for j in range(3):
+        logits = run(start)
+        (slope,) = torch.autograd.grad((logits[:, j] - logits.gather(1, y[:, None])[:, 0]).sum(), start)
+        across = slope / slope.flatten(1).norm(dim=1).clamp(min=1e-9).view(-1, 1, 1, 1)
+        for factor, found in crossed.items():
+            found |= run(start + across * (certificate.radius * factor).view(-1, 1, 1, 1)).argmax(1) != y
+    assert [int(found.sum()) for found in crossed.values()] == [0, 6]
+
+
 class Called(nn.Module):
     """Some function of modules and the input."""
 
