@@ -79,7 +79,7 @@ def test_the_factor_of_a_sequential_is_exact(factor: float) -> None:
 
 @pytest.mark.parametrize("arithmetic", ["float64", "float32-accumulate64"])
 def test_attacks_cross_the_radii_of_convolutions_in_the_fourier_domain_and_not_before(arithmetic: str) -> None:
-    """The layers themselves, by fast transforms, and the program; without activations there is nothing beyond the radii."""
+    """Of the layers, by fast transforms, and of the program; without activations radii are as large as they can be."""
     torch.manual_seed(0)
     model = nn.Sequential(tnn.BROConv2d(2, 2, 3), tnn.CayleyConv2d(2, 2, 3), nn.Flatten(), tnn.UnitNormLinear(50, 3))
     x = torch.rand(6, 2, 5, 5)
