@@ -3,6 +3,7 @@
 import hashlib
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,3 +97,23 @@ def test_bytes_need_no_range_and_labels_are_still_checked() -> None:
 def test_the_fingerprint_of_mnist_is_what_it_was_when_it_was_held_as_floats() -> None:
     found = data.fingerprint(data.load("mnist").test)
     assert found == "8564f5bfda8af07b7c7824df205dbbfcaa7954ea70793992e4e2c5b8794d989f"
+
+
+def test_classifiers_are_trained_from_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from taut.cli import main
+    from taut.tasks.classification import run
+
+    for stem, count in (("train", 20), ("t10k", 10)):
+        sizes = [number.to_bytes(4, "big") for number in (count, 28, 28)]
+        (tmp_path / f"{stem}-images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3]) + b"".join(sizes) + bytes(count * 784))
+        (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1]) + sizes[0] + bytes(count))
+    jobs = []
+
+    def kept(job: object, **options: object) -> None:
+        jobs.append(job)
+        raise UserError("as far as the test goes")
+
+    monkeypatch.setattr(run, "fit", kept)
+    command = ["train", "mnist", "--data-root", tmp_path, "--batch-size", 4, "--accelerator", "cpu", "--width", 16]
+    assert main([*map(str, command), "--out", str(tmp_path / "out")]) == 1
+    assert jobs[0].tensors[0].dtype == torch.uint8
