@@ -72,7 +72,7 @@ def test_both_implementations_find_the_same_error(kind, inputs, outputs, columns
         node = make(kind, inputs, outputs, columns, taps, size, weight * scale)
         found = fourier_symbols(torch.from_numpy(weight * scale), kind=kind, channels=(inputs, outputs), size=size)
         values, error = verified.symbols(node)
-        assert error == pytest.approx(found.error, rel=1e-6)
+        assert error == pytest.approx(found.error, rel=1e-6, abs=0.0)
         assert np.linalg.norm(values.reshape(found.values.shape) - found.values.numpy()) <= error
 
 
@@ -130,9 +130,11 @@ def test_the_constant_is_one_in_l2_alone(kind, inputs, outputs, columns, taps, s
         proves(node, 1.0, "linf")
 
 
-def test_roundings_are_those_of_the_document():
+def test_roundings_and_spread_are_those_of_the_document():
     node = make("reflection", 5, 3, 2, 3, (7, 10))  # h = 6: 3 (40 + 12) + 3 (56 + 4) + 4 * 2 * 5 + 8
     assert verified.roundings(node) == 156 + 180 + 40 + 8
+    wanted = 1 + 1.5 * verified.symbols(node)[1] / gamma(384)
+    assert verified.spread(node, "l2") == pytest.approx(wanted, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 import taut
 from fourier_oracle import applied, distance, symbol, symbols
@@ -135,6 +135,18 @@ def test_results_are_within_the_error_of_the_exact_ones(
         assert distance(values * (1 + 1e-6), applied(exact, row, bias)) > bound
 
 
+def test_roundings_and_spread_are_those_of_the_document() -> None:
+    operation = operation_of(tnn.BROConv2d(5, 3, 3), (5, 7, 10))  # h = 6: 3 (40 + 12) + 3 (56 + 4) + 4 * 2 * 5 + 8
+    assert operation.roundings(()) == 156 + 180 + 40 + 8
+    wanted = 1 + 1.5 * operation.symbols.error / gamma(384)
+    assert wanted * (1 - 1e-15) <= operation.spread("l2", ()) <= wanted * (1 + 1e-9)
+    x = torch.randn(1, 5, 7, 10, dtype=torch.float64)
+    assert operation.bias is not None
+    even = operation.spread("l2", ()) * float(x.norm()) / math.sqrt(3 * 70)
+    sizes = even + operation.bias.exact.abs().reshape(-1, 1, 1).expand(3, 7, 10)
+    torch.testing.assert_close(operation.magnitude(x)[0], sizes, rtol=1e-9, atol=0.0)
+
+
 @CASES
 def test_the_layer_itself_is_within_the_error(build: Callable[[], nn.Module], shape: tuple[int, int, int]) -> None:
     torch.manual_seed(1)
@@ -194,6 +206,26 @@ def test_the_adjoint_of_a_square_layer_has_no_operation() -> None:
     assert fourier_operation(graph, (2, 4, 4)) is None
     with pytest.raises(TypeError, match="cannot be certified"):
         lower(nn.Sequential(graph), (2, 4, 4))
+
+
+@pytest.mark.parametrize("cls", [tnn.BROConv2d, tnn.CayleyConv2d])
+def test_a_graph_that_computes_something_else_has_no_operation(cls: type[tnn.BROConv2d | tnn.CayleyConv2d]) -> None:
+    for sizes in ((2, 2), (2, 4), (3, 1)):
+        graph = taut.fold(cls(*sizes, 3))
+        assert isinstance(graph, fx.GraphModule)
+        assert fourier_operation(graph, (sizes[0], 4, 4)) is not None
+        factor = next(node for node in graph.graph.nodes if 0.5 in node.args)
+        factor.args = tuple(0.4 if value == 0.5 else value for value in factor.args)
+        graph.recompile()
+        with pytest.raises(TypeError, match="cannot be certified"):
+            lower(nn.Sequential(graph), (sizes[0], 4, 4))
+    for name, value in (("extra", nn.Parameter(torch.ones(1))), ("module", nn.Identity())):
+        graph = taut.fold(cls(2, 2, 3))
+        setattr(graph, name, value)
+        assert fourier_operation(graph, (2, 4, 4)) is None
+    graph = taut.fold(cls(2, 3, 3))
+    graph.bias = nn.Parameter(torch.zeros(1, 1, 1))
+    assert fourier_operation(graph, (2, 4, 4)) is None
 
 
 def test_refusals_name_the_module() -> None:

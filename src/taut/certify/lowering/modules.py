@@ -22,7 +22,7 @@ from taut.certify.program.shapes import Permute, Reshape
 from taut.certify.rules.activation_rules import learned_activation
 from taut.certify.rules.block_rules import is_block
 from taut.certify.rules.exponential_rules import is_exponential
-from taut.certify.rules.fourier_rules import is_fourier
+from taut.certify.rules.fourier_rules import is_fourier_layer
 from taut.certify.rules.module_rules import is_plain_linear
 from taut.certify.rules.normalisation_rules import BATCH_NORMS, INSTANCE_NORMS, normalisation_proof
 
@@ -33,7 +33,7 @@ def is_lowered(module: nn.Module) -> bool:
     """Whether `module_operations` knows the module as a whole, by its exact type or its graph."""
     if is_plain_linear(module) or is_plain_convolution(module) or is_block(module) or is_exponential(module):
         return True
-    if is_fourier(module) or learned_activation(module) is not None or type(module) in _LEARNED:
+    if learned_activation(module) is not None or type(module) in _LEARNED or is_fourier_layer(module):
         return True
     plain = tnn.recognise(module) or module
     return type(plain) in _TABLE or type(plain) in (tnn.LInfDistLinear, tnn.SortLinear)
