@@ -139,8 +139,9 @@ def test_missing_data_are_a_failure_that_says_how_to_get_them(taut, tmp_path: Pa
     (tmp_path / "data").mkdir()
     shown = taut("train", "mnist", "--data-root", "data")
     assert shown.code == 1
-    assert "missing train-images-idx3-ubyte, train-labels-idx1-ubyte" in shown.err
-    assert "in data and data/mnist; they are at https://" in shown.err
+    assert "looked for train-images-idx3-ubyte+train-labels-idx1-ubyte+t10k-images-idx3-ubyte+" in shown.err
+    assert " in data/mnist, data, data/datasets--ylecun--mnist and their sub-folders " in shown.err
+    assert " are at https://" in shown.err
     assert shown.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
