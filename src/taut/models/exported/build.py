@@ -12,6 +12,9 @@ from taut.models.exported.description import Description
 from taut.models.exported.probe import agrees, probe_logits
 from taut.nn import fold
 
+LARGE = 2**20
+"""Entries of a network that is built without weights of its own first."""
+
 
 def rebuilt(description: Description, weights: Mapping[str, Tensor], *, source: str) -> nn.Module:
     """The folded network in evaluation mode with `weights`, not to be trained further; torch's random numbers are left
@@ -22,8 +25,10 @@ def rebuilt(description: Description, weights: Mapping[str, Tensor], *, source: 
     """
     if description.architecture not in classifiers():
         raise UserError(f"{source} has the architecture {description.architecture!r}, which this taut does not know")
-    # On "meta" nothing is initialised or made orthogonal only to be overwritten. Not every layer can be built there.
-    for device in ("meta", "cpu"):
+    # On "meta" nothing is initialised or made orthogonal only to be overwritten, which takes minutes of large networks.
+    # But not every layer can be built there, and torch takes seconds to get ready for it.
+    large = sum(tensor.numel() for tensor in weights.values()) >= LARGE
+    for device in ("meta", "cpu") if large else ("cpu",):
         try:
             with torch.random.fork_rng(devices=[]), torch.device(device):
                 network = _empty(description)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from taut.errors import UsageError, UserError
@@ -36,12 +36,23 @@ def whole_folder(out: Path, *, last: str) -> Iterator[Path]:
         if place == there:
             _fill(place, temporary, last)
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary.rename(place)
+            _name(temporary, place)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _name(temporary: Path, place: Path) -> None:
+    above = [folder for folder in place.parents if not folder.exists()]
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary.rename(place)
+    except BaseException:
+        for folder in above:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _fill(place: Path, temporary: Path, last: str) -> None:
