@@ -34,6 +34,8 @@ def certificate_regularisation(
     """
     choice("norm", norm, ("l2", "linf"))
     positive("lipschitz", lipschitz)
+    if not len(logits) or logits.shape[1] < 2:
+        raise ValueError(f"there must be one sample or more and two classes or more, got shape {tuple(logits.shape)}")
     if head is not None and len(head) != logits.shape[1]:
         raise ValueError(f"the head must have a row for each of {logits.shape[1]} classes, got {len(head)}")
     gaps = logits.gather(1, labels[:, None]) - logits
@@ -41,6 +43,9 @@ def certificate_regularisation(
     if head is None:
         between = torch.full_like(gaps, 2**0.5 if norm == "l2" else 2.0)
     else:
-        between = torch.cdist(head, head, p=2.0 if norm == "l2" else 1.0, compute_mode=_EXACTLY)[labels]
-    radius = gaps / (lipschitz * between).clamp_min(torch.finfo(gaps.dtype).eps)
-    return -radius.masked_fill(own, torch.inf).amin(1).clamp_min(0).mean()
+        rows = head.float() if torch.finfo(head.dtype).bits < 32 else head
+        between = torch.cdist(rows, rows, p=2.0 if norm == "l2" else 1.0, compute_mode=_EXACTLY).to(gaps)[labels]
+    left_out = own | ((between == 0) & (gaps > 0))  # two equal rows keep their order everywhere
+    radius = gaps / (lipschitz * between).clamp_min(torch.finfo(gaps.dtype).tiny)
+    smallest = radius.masked_fill(left_out, torch.inf).amin(1).clamp_min(0)
+    return -smallest.masked_fill(left_out.all(1), 0.0).mean()
