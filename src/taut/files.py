@@ -1,5 +1,6 @@
 """Files that are either whole or absent: written under a temporary name, flushed to disk, then renamed into place."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -31,6 +32,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of the file `path`. OSError where it cannot be read."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -67,7 +67,7 @@ def test_a_network_that_cannot_be_built_is_a_usage_error(options: dict, reason: 
     [
         (lambda: DataConfig(batch_size=0), "batch-size must be at least 1, got 0"),
         (lambda: DataConfig(augment_shift=-1), "augment-shift must not be negative, got -1"),
-        (lambda: LossConfig(temperature=0.0), "temperature must be positive, got 0"),
+        (lambda: LossConfig(temperature=0.0), "temperature must be a positive number, got 0"),
         (lambda: EvaluationConfig(radii=()), "radii must be positive numbers"),
         (lambda: EvaluationConfig(radii=(0.1, -0.2)), "radii must be positive numbers"),
         (lambda: EvaluationConfig(radii=(0.1, 0.1)), "radii must differ"),

@@ -35,6 +35,19 @@ def split() -> data.Split:
     return data.Split(inputs=inputs, labels=labels)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1e4])
+def test_one_step_does_not_take_large_logits_for_robustness(factor: float) -> None:
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+    inputs = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        plain[1].bias -= plain(inputs).mean(0)  # so that every class is met
+        plain[1].weight.mul_(factor)
+        plain[1].bias.mul_(factor)
+    held_out = data.Split(inputs=inputs, labels=plain(inputs).argmax(1))
+    assert measure.attacked_once(plain, held_out, EVALUATION, device="cpu").accuracy(0.2) < 0.5
+
+
 def test_what_is_certified_survives_many_steps_and_one_step(tmp_path: Path) -> None:
     plain, held_out = taut.fold(network()), split()
     certificate = measure.certified(plain, held_out, norm="linf", quiet=True)

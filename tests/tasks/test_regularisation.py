@@ -262,7 +262,7 @@ def test_ascent_stays_in_ball_and_box_and_climbs(norm: str, power: float) -> Non
     assert (height(found) > height(x)).all()
     with pytest.raises(ValueError, match="norm must be one of linf, l2, got 'l1'"):
         ascend(x, height, eps=0.2, norm="l1")
-    with pytest.raises(ValueError, match="must be positive, got 0.0"):
+    with pytest.raises(ValueError, match="must be positive and finite, got 0.0"):
         ascend(x, height, eps=0.0)
 
 

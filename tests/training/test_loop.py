@@ -175,11 +175,37 @@ def test_a_loss_that_is_not_finite_is_reported_with_its_step(tmp_path: Path, ste
     with pytest.raises(UserError, match=f"training diverged: loss is nan at step {step} of 15") as refusal:
         run(make_job(objective=poisoned), tmp_path / "run", engine=engine)
     assert "\n" not in str(refusal.value)
+    assert ("checkpoint is kept" in str(refusal.value)) == (step > 3)
     kept = load_checkpoint(tmp_path / "run" / "checkpoints")
     assert (kept is None) == (step <= 3)
     if kept is not None:
         assert kept.counters.step < step
         assert all(bool(torch.isfinite(tensor).all()) for tensor in kept.model.values())
+
+
+def test_a_held_out_loss_that_is_not_finite_ends_the_run_too(tmp_path: Path) -> None:
+    found = iter([0.5, float("inf")])
+    job = make_job(validate=lambda model: {"loss": next(found)})
+    with pytest.raises(UserError, match=r"training diverged: held-out loss is inf at step 10 of 15 \(.*smaller --lr\)"):
+        run(job, tmp_path / "run")
+    assert [line["step"] for line in lines(tmp_path / "run") if line["kind"] == "valid"] == [5]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_in_a_destructor_is_not_lost() -> None:
+    class Thing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted) as stop:
+        interrupted_by(Thing)
+    assert stop.value.exit_code == 128 + signal.SIGTERM
+
+
+def interrupted_by(thing: type) -> None:
+    with interruptible():
+        made = thing()
+        del made
 
 
 def test_a_run_does_not_go_on_with_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

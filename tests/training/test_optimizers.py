@@ -61,9 +61,11 @@ def test_one_cycle_passes_through_the_published_corners() -> None:
         ({"betas": (0.9, 1.0)}, "betas must be in"),
         ({"aggmo_betas": (0.0, 1.0)}, "aggmo betas must be one or more"),
         ({"aggmo_betas": ()}, "aggmo betas must be one or more"),
-        ({"weight_decay": -1.0}, "weight decay must not be negative"),
+        ({"weight_decay": -1.0}, "weight decay must be a number that is not negative"),
         ({"milestones": (60.0,)}, "milestones are fractions"),
-        ({"decay": 0.0}, "decay must be positive"),
+        ({"schedule_factor": 0.0}, "schedule factor must be a positive number, got 0"),
+        ({"schedule_factor": float("inf")}, "schedule factor must be a positive number, got inf"),
+        ({"weight_decay": float("inf")}, "weight decay must be a number that is not negative, got inf"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(options: dict, reason: str) -> None:

@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
 from taut.errors import UsageError
+from taut.training.optimizers import OptimizerConfig
 from taut.training.serialise import from_plain, to_plain
 
 
@@ -42,6 +43,16 @@ def through_json(value: Outer) -> Any:
 )
 def test_a_config_comes_back_equal(config: Outer) -> None:
     assert from_plain(Outer, through_json(config), source="f") == config
+
+
+def test_keys_of_older_files_are_read_by_their_new_name() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Newer:
+        renamed: ClassVar[dict[str, str]] = {"speed": "rate"}
+        rate: float = 0.5
+
+    assert from_plain(Newer, {"speed": 2}, source="f") == from_plain(Newer, {"rate": 2}, source="f") == Newer(rate=2.0)
+    assert from_plain(OptimizerConfig, {"decay": 0.3}, source="f").schedule_factor == 0.3
 
 
 def test_absent_keys_take_their_defaults_and_integers_become_floats() -> None:

@@ -26,7 +26,7 @@ def rates(**options) -> list[float]:
 
 
 def test_exponential_falls_by_the_same_factor_each_step_and_by_decay_in_all() -> None:
-    found = rates(schedule="exponential", decay=0.01)
+    found = rates(schedule="exponential", schedule_factor=0.01)
     factors = [after / before for before, after in itertools.pairwise(found)]
     assert max(factors) - min(factors) < 1e-12
     assert found[0] == 2.0

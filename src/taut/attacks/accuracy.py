@@ -49,8 +49,8 @@ def attack_accuracy(
 ) -> AttackResult:
     """Attack every sample at each of `radii`, smallest first; what is broken stays broken, since the balls are nested.
 
-    The search runs in the model's own precision; a success counts only when the float64 model misclassifies the
-    point as well.
+    The search runs in the model's own precision, or in float32 where that is lower; a success counts only when the
+    float64 model misclassifies the point as well.
 
     Args:
         model: A folded classifier that returns logits.
@@ -70,7 +70,7 @@ def attack_accuracy(
     judge = copy.deepcopy(model).to(device).eval().requires_grad_(False)
     searched = judge if guide is None else copy.deepcopy(guide).to(device).eval().requires_grad_(False)
     judge = copy.deepcopy(judge).double()
-    dtype = next((parameter.dtype for parameter in searched.parameters()), torch.float32)
+    dtype = searchable(searched)
     generator = torch.Generator().manual_seed(seed)
     example = inputs.double().clone()
     broken_at = torch.full((len(inputs),), math.inf, dtype=torch.float64)
@@ -99,6 +99,18 @@ def attack_accuracy(
             done += len(inputs[rows])
             advance(done)
     return AttackResult(broken_at, example)
+
+
+def searchable(model: nn.Module) -> torch.dtype:
+    """The precision in which `model`, brought to it in place, is searched: its own, float32 at least.
+
+    In bfloat16 and float16 a point cannot be moved by a radius of usual size and stay in the ball.
+    """
+    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    if torch.finfo(dtype).bits >= 32:
+        return dtype
+    model.float()
+    return torch.float32
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from taut.attacks.ball import project, random_point
+from taut.attacks.ball import project, random_point, within_box
 from taut.attacks.checks import check_options
 from taut.attacks.gradients import Objective, climb, cross_entropy, like, margins, steepest, targeted_dlr
 
@@ -64,6 +64,7 @@ def apgd(
         raise ValueError(f"loss must be 'cross-entropy' or 'dlr', got {loss!r}")
     if targets < 1:
         raise ValueError(f"targets must be at least 1, got {targets}")
+    eps = within_box(eps, inputs, norm, bounds)
     generator = generator or torch.Generator().manual_seed(0)
     aimed = ranked_targets(model, inputs, labels, targets) if loss == "dlr" else labels[:, None]
     worst = inputs.clone()

@@ -59,6 +59,18 @@ def project(
     return (centre + moved).clamp(*bounds)
 
 
+def within_box(eps: float, inputs: Tensor, norm: str, bounds: tuple[float, float]) -> float:
+    """`eps`, or twice the diameter of the box where eps is larger: nothing more can be reached, and its squares would
+    overflow.
+
+    Example:
+        >>> within_box(1e30, torch.zeros(1, 4), "l2", (0.0, 1.0)), within_box(0.5, torch.zeros(1, 4), "l2", (0.0, 1.0))
+        (4.0, 0.5)
+    """
+    across = (bounds[1] - bounds[0]) * (math.sqrt(math.prod(inputs.shape[1:])) if norm == "l2" else 1.0)
+    return min(eps, 2 * across)
+
+
 def random_point(
     centre: Float[Tensor, "batch *shape"],
     *,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from taut.attacks.apgd import ranked_targets
 from taut.attacks.ball import distance, random_point
 from taut.attacks.checks import check_options
-from taut.attacks.gradients import like, margins
+from taut.attacks.gradients import gradient_at, like, margins
 from taut.attacks.hyperplane import nearest_on_hyperplane
 
 _OVERSHOOT = 1.05
@@ -97,7 +97,7 @@ def _forward(
         here = point.detach().requires_grad_(True)
         logits = model(here)
         gap = (logits.gather(1, target[:, None]) - logits.gather(1, labels[:, None])).squeeze(1)
-        (gradient,) = torch.autograd.grad(gap.sum(), here)
+        gradient = gradient_at(here, gap)
     normal, start, centre = gradient.flatten(1), point.flatten(1), inputs.flatten(1)
     offset = gap.detach() - (normal * start).sum(dim=1)
     onto = nearest_on_hyperplane(start, normal, offset, norm=norm, bounds=bounds)

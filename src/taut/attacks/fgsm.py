@@ -5,7 +5,7 @@ from typing import Literal
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from taut.attacks.ball import project
+from taut.attacks.ball import project, within_box
 from taut.attacks.checks import check_options
 from taut.attacks.gradients import climb, steepest
 from taut.attacks.pgd import OBJECTIVES
@@ -38,6 +38,7 @@ def fgsm(
     check_options(inputs, eps=eps, norm=norm, bounds=bounds)
     if loss not in OBJECTIVES:
         raise ValueError(f"loss must be one of {', '.join(OBJECTIVES)}, got {loss!r}")
+    eps = within_box(eps, inputs, norm, bounds)
     gradient, _, _ = climb(model, inputs, labels, OBJECTIVES[loss])
     # A step of the whole radius ends on the border; a little more, and the projection decides where that is.
     return project(inputs + 1.01 * eps * steepest(gradient, norm), inputs, eps=eps, norm=norm, bounds=bounds)

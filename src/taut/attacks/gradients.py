@@ -64,8 +64,24 @@ def climb(
         point = point.detach().requires_grad_(True)
         logits = model(point)
         value = objective(logits, labels)
-        (gradient,) = torch.autograd.grad(value.sum(), point)
+        gradient = gradient_at(point, value)
     return gradient, value.detach(), margins(logits.detach(), labels)
+
+
+def gradient_at(point: Float[Tensor, "batch *shape"], value: Float[Tensor, " batch"]) -> Float[Tensor, "batch *shape"]:
+    """Gradient of each sample's value with respect to its point.
+
+    An attack that follows nothing, or NaN, finds nothing, and the network would look robust: ValueError says so.
+    """
+    found = torch.autograd.grad(value.sum(), point, allow_unused=True)[0] if value.requires_grad else None
+    if found is None:
+        raise ValueError(
+            "the model has no gradient with respect to its input, so that an attack by gradients would show nothing "
+            "(square, boundary and hopskipjump need none)"
+        )
+    if not bool(torch.isfinite(found).all()):
+        raise ValueError("the model's gradient is NaN or infinite at some points, so that an attack would show nothing")
+    return found
 
 
 def steepest(gradient: Float[Tensor, "batch *shape"], norm: str) -> Float[Tensor, "batch *shape"]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from taut.attacks.ball import project, random_point
+from taut.attacks.ball import project, random_point, within_box
 from taut.attacks.checks import check_options
 from taut.attacks.gradients import climb, cross_entropy, like, minus_margin, steepest
 
@@ -63,6 +63,7 @@ def pgd(
     if step_size is not None and not (math.isfinite(step_size) and step_size > 0):
         raise ValueError(f"step_size must be a positive number, got {step_size}")
     check_options(inputs, eps=eps, norm=norm, steps=steps, restarts=restarts, bounds=bounds)
+    eps = within_box(eps, inputs, norm, bounds)
     generator = generator or torch.Generator().manual_seed(0)
     size = 2.5 * eps / steps if step_size is None else step_size
     worst = inputs.clone()

@@ -4,12 +4,13 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from taut.attacks.accuracy import AttackResult
+from taut.attacks.accuracy import AttackResult, searchable
 from taut.attacks.batch import Batch
 from taut.attacks.checks import check_logits, check_options
 from taut.attacks.methods import METHODS, Settings, settings, stages
@@ -47,9 +48,9 @@ def run_attack(
     name: str,
     model: nn.Module,
     inputs: Float[Tensor, "samples *shape"],
-    labels: Int64[Tensor, " samples"],
+    labels: Shaped[Tensor, " samples"],
     *,
-    eps: float | Sequence[float] | None = None,
+    eps: SupportsFloat | Sequence[SupportsFloat] | None = None,
     norm: str = "l2",
     steps: int | None = None,
     restarts: int | None = None,
@@ -63,7 +64,8 @@ def run_attack(
     r"""The nearest misclassified point that the attack finds for each sample, with its distance in `norm`: an upper
     bound of the distance to the boundary, judged by the float64 model.
 
-    The search runs in the model's own precision on its folded form. A point counts only if the float64 model
+    The search runs on the folded form, in the model's own precision, or in float32 where that is lower: no step of a
+    usual size survives its rounding. A point counts only if the float64 model
     misclassifies it; its distance is computed in float64; it lies in the box [0, 1]. What breaks a sample at one
     radius counts at every larger one. Points of attacks for the nearest one are drawn back to the boundary by
     bisection.
@@ -73,7 +75,7 @@ def run_attack(
             (nearest point).
         model: A classifier that returns logits, folded or not; it is left alone.
         inputs: In [0, 1].
-        labels: True classes.
+        labels: True classes, whole numbers.
         eps: Radius or radii in input units; needed by the attacks within radii.
         norm: "l2" or "linf".
         steps: As each attack counts them; its own number when None.
@@ -88,7 +90,8 @@ def run_attack(
 
     Raises:
         ValueError: Options that the attack lacks, inputs outside the box, outputs that are no logits, labels outside
-            the classes, or a package that is not installed.
+            the classes, a model without a gradient or with one that is not finite, or a package that is not
+            installed.
 
     Example:
         >>> model = nn.Linear(2, 2, bias=False)
@@ -101,11 +104,14 @@ def run_attack(
     chosen = settings(name, norm=norm, steps=steps, restarts=restarts, loss=loss)
     radii = _radii(name, eps)
     check_options(inputs)
+    labels = _checked_labels(labels)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     plain = fold(model) if guide is None else copy.deepcopy(model)
     plain = plain.to(device).eval().requires_grad_(False)
     judge = copy.deepcopy(plain).double()
     searched = plain if guide is None else copy.deepcopy(guide).to(device).eval().requires_grad_(False)
-    dtype = next((parameter.dtype for parameter in searched.parameters()), torch.float32)
+    dtype = searchable(searched)
     if len(inputs):
         check_logits(searched, inputs[:64].to(device, dtype))
         _check_labels(searched, inputs[:1].to(device, dtype), labels, len(inputs))
@@ -124,13 +130,20 @@ def run_attack(
     return AttackOutcome(settings=chosen, radii=radii, result=AttackResult(broken_at, example))
 
 
-def _radii(name: str, eps: float | Sequence[float] | None) -> tuple[float, ...]:
-    radii = () if eps is None else (eps,) if isinstance(eps, (int, float)) else tuple(sorted(eps))
-    if not all(math.isfinite(radius) and radius > 0 for radius in radii):
+def _radii(name: str, eps: SupportsFloat | Sequence[SupportsFloat] | None) -> tuple[float, ...]:
+    given = () if eps is None else tuple(eps) if isinstance(eps, Sequence) else (eps,)
+    radii = tuple(sorted(float(radius) for radius in given))
+    if any(isinstance(radius, bool) for radius in given) or not all(0 < radius < math.inf for radius in radii):
         raise ValueError(f"eps must be positive numbers, got {eps}")
     if not radii and not METHODS[name].minimal:
         raise ValueError(f"{name} attacks within a radius: give eps")
     return radii
+
+
+def _checked_labels(labels: Tensor) -> Tensor:
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(f"labels must be whole numbers, got {labels.dtype}")
+    return labels.long()
 
 
 def _check_labels(model: nn.Module, one: Tensor, labels: Tensor, samples: int) -> None:

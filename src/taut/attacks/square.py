@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from taut.attacks import square_l2
-from taut.attacks.ball import project
+from taut.attacks.ball import project, within_box
 from taut.attacks.checks import check_options
 from taut.attacks.gradients import like, margins
 
@@ -55,6 +55,7 @@ def square(
         True
     """
     check_options(inputs, eps=eps, norm=norm, steps=steps, bounds=bounds)
+    eps = within_box(eps, inputs, norm, bounds)
     generator = generator or torch.Generator().manual_seed(0)
     pictures = inputs if inputs.ndim == 4 else inputs.flatten(1)[:, None, :, None]
 

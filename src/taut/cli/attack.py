@@ -103,7 +103,7 @@ def _check(options: Options) -> None:
     require(not (options.eps and options.radii), "--eps and --radii are the same option: give one of them")
     radii = options.eps or options.radii
     require(all(0 < eps < float("inf") for eps in radii), f"radii must be positive numbers, got {radii}")
-    require(len(set(radii)) == len(radii), f"radii must differ, got {radii}")
+    require(len({f"{radius:g}" for radius in radii}) == len(radii), f"radii must differ in six digits, got {radii}")
     if options.norm:
         _settings(options, options.norm)
 

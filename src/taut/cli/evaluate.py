@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.full:
         _full(options, arguments)
         return
+    _refuse_full_options(options)
     from taut.tasks.classification import load_run
     from taut.tasks.classification.measure import assessed
     from taut.tasks.classification.outcome import accuracies
@@ -64,6 +65,14 @@ def main(arguments: Sequence[str]) -> None:
     else:
         which = "held-out" if options.split == "test" else "training"
         print_result(figures, title=f"{run.dataset.name}: {len(split)} {which} samples")
+
+
+def _refuse_full_options(options: Options) -> None:
+    from taut.errors import UsageError
+
+    for name in ("samples", "gradient_samples", "attack", "attack_steps", "accelerator"):
+        if getattr(options, name) != getattr(Options(run=options.run), name):
+            raise UsageError(f"--{name.replace('_', '-')} is an option of --full: give that too")
 
 
 def _full(options: Options, arguments: Sequence[str]) -> None:

@@ -61,6 +61,11 @@ def _sentence(box: str) -> str:
         option, kinds, words = found.groups()
         given = " ".join(re.findall(r"[^', ]+", words))
         return f"{option} takes {kinds.strip('{}')}, got {given}"
+    if found := re.match(
+        r"Error parsing (\S+): (invalid literal for int|could not convert string to float).*'(.*)'$", text
+    ):
+        option, reason, word = found.groups()
+        return f"{option} takes {'a whole number' if 'int' in reason else 'a number'}, got {word}"
     return f"{title.strip().lower()}: {text}" if text else title.strip()
 
 
@@ -81,7 +86,7 @@ def _missing_options(message: Sequence[str]) -> list[str]:
     """Names of the options that a message lists as missing."""
     if not message or not message[0].strip().startswith("Missing from"):
         return []
-    found = [re.match(r"( *)(--[a-z0-9-]+)", line) for line in message]
+    found = [re.match(r"( *)(--[a-z0-9-]+|[A-Z]{3,}\b)", line) for line in message]
     shallowest = min((len(match[1]) for match in found if match), default=0)
     return [match[2] for match in found if match and len(match[1]) == shallowest]
 

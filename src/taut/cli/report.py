@@ -34,4 +34,6 @@ def main(arguments: Sequence[str]) -> None:
             raise UsageError("--out is for a comparison; the report of one run is written into its folder")
         print(f"wrote {write_report(options.runs[0])}")
     else:
+        if options.out is not None and (options.out.is_dir() or not options.out.name):
+            raise UsageError(f"--out is the file of the comparison, but {options.out} is a folder")
         print(f"wrote {compare_finished(list(options.runs), options.out or Path('comparison.html'))}")

@@ -95,12 +95,24 @@ def _read(path: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             content = json.loads(text)
             return content if isinstance(content, dict) else {"indices": content}
-        lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-        return {"indices": [int(line) for line in lines if line]}
+        return {"indices": [_integer(line, number) for number, line in enumerate(text.splitlines(), 1) if _said(line)]}
     except OSError as error:
         raise UsageError(f"cannot read the index file {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not an index file: neither .npy nor text") from error
     except ValueError as error:
         raise UsageError(f"{path} is not an index file: {' '.join(str(error).split())}") from error
+
+
+def _said(line: str) -> str:
+    return line.partition("#")[0].strip()
+
+
+def _integer(line: str, number: int) -> int:
+    try:
+        return int(_said(line))
+    except ValueError:
+        raise ValueError(f"line {number} is {_said(line)!r}, not one integer") from None
 
 
 def _check_origin(content: dict[str, Any], split: Split, path: Path, dataset: str) -> None:

@@ -3,7 +3,11 @@
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
+
+_OF_EACH = nn.modules.instancenorm._InstanceNorm
+"""Has running statistics, but each sample is normalised by its own."""
 
 
 def one_each(values: Tensor, inputs: Tensor) -> Tensor:
@@ -17,12 +21,27 @@ def one_each(values: Tensor, inputs: Tensor) -> Tensor:
 
 
 def refuse_batch_norm(function: Callable[[Tensor], Tensor]) -> None:
-    """ValueError for a module with batch norm in training mode."""
+    """ValueError for a module with a layer in training mode that takes statistics of the batch."""
     for name, module in function.named_modules() if isinstance(function, nn.Module) else ():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+        counts = "num_batches_tracked" in module._buffers and not isinstance(module, _OF_EACH)
+        if module.training and (counts or isinstance(module, nn.modules.batchnorm._BatchNorm)):
             raise ValueError(
                 f"layer {name} ({type(module).__name__}) mixes samples, so they have no gradients of their own"
             )
+
+
+def input_gradient_of(value: Tensor, points: Tensor, *, create_graph: bool, keep: bool = False) -> Tensor:
+    """Gradient of each sample's value. ValueError where there is none, which would else be taken for 0."""
+    found = None
+    if value.requires_grad:
+        found = torch.autograd.grad(
+            value.sum(), points, create_graph=create_graph, retain_graph=keep or None, allow_unused=True
+        )[0]
+    if found is None:
+        raise ValueError(
+            "the function has no gradient with respect to its input: it does not depend on it, or hides it"
+        )
+    return found
 
 
 def choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -57,7 +57,7 @@ def prediction_divergence(
 
 def trades_loss(
     logits: Float[Tensor, "n classes"],
-    moved: Float[Tensor, "n classes"],
+    moved: Float[Tensor, "m classes"],
     labels: Int[Tensor, " n"],
     *,
     beta: float = 6.0,
@@ -67,11 +67,14 @@ def trades_loss(
     x' is searched to raise `prediction_divergence(f(x), f(x'))`, with f(x) held fixed; at x itself that has no slope,
     so the search starts beside it. `taut.training.ascent.ascend` is such a search. Gradients flow through both logits.
 
-    Errors: ValueError for beta negative. Source: Zhang, Yu, Jiao, Xing, El Ghaoui and Jordan (2019), with beta 1 to 6.
+    Errors: ValueError for beta negative, and two shapes of logits.
+    Source: Zhang, Yu, Jiao, Xing, El Ghaoui and Jordan (2019), with beta 1 to 6.
 
     >>> import torch
     >>> trades_loss(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([0]))
     tensor(0.6931)
     """
     not_negative("beta", beta)
+    if logits.shape != moved.shape:
+        raise ValueError(f"both logits must have one shape, got {tuple(logits.shape)} and {tuple(moved.shape)}")
     return F.cross_entropy(logits, labels) + beta * prediction_divergence(logits, moved).mean()

@@ -29,8 +29,12 @@ def certificate_regularisation(
     >>> certificate_regularisation(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), torch.eye(2))
     tensor(-0.7071)
     """
-    constants = pair_constants(logits.shape[1], head, lipschitz=lipschitz, norm=norm).to(logits)
+    if not len(logits) or logits.shape[1] < 2:
+        raise ValueError(f"there must be one sample or more and two classes or more, got shape {tuple(logits.shape)}")
+    between = pair_constants(logits.shape[1], head, lipschitz=lipschitz, norm=norm).to(logits)[labels]
     gaps = logits.gather(1, labels[:, None]) - logits
     own = F.one_hot(labels, logits.shape[1]).bool()
-    radius = gaps / constants[labels].clamp_min(torch.finfo(gaps.dtype).eps)
-    return -radius.masked_fill(own, torch.inf).amin(1).clamp_min(0).mean()
+    left_out = own | ((between == 0) & (gaps > 0))  # two equal rows keep their order everywhere
+    radius = gaps / between.clamp_min(torch.finfo(gaps.dtype).tiny)
+    smallest = radius.masked_fill(left_out, torch.inf).amin(1).clamp_min(0)
+    return -smallest.masked_fill(left_out.all(1), 0.0).mean()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from taut.losses._samples import choice, one_each, positive
+from taut.losses._samples import choice, input_gradient_of, one_each, positive
 
 Objective = Callable[[Tensor], Tensor]
 """From points (n, *shape) to one number for each, such as its loss: (n,)."""
@@ -47,7 +47,7 @@ def lipschitz_penalty(objective: Objective, inputs: Float[Tensor, "n *shape"]) -
     tensor(10.)
     """
     gradient = input_gradient(objective, inputs, create_graph=True)
-    return gradient.flatten(1).norm(dim=1).max()
+    return gradient.reshape(len(gradient), -1).norm(dim=1).max()
 
 
 def steepest_direction(gradient: Float[Tensor, "n *shape"], *, norm: str = "l2") -> Float[Tensor, "n *shape"]:
@@ -67,7 +67,7 @@ def steepest_direction(gradient: Float[Tensor, "n *shape"], *, norm: str = "l2")
     choice("norm", norm, GRADIENT_NORMS)
     if norm == "l1":
         return gradient.sign()
-    flat = gradient.flatten(1)
+    flat = gradient.reshape(len(gradient), -1)
     if norm == "l2":
         # by the largest entry first: the squares of gradients near 0 would underflow
         scaled = flat / flat.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
@@ -125,7 +125,7 @@ def _value_and_gradient(
     with torch.enable_grad():
         points = inputs.detach().requires_grad_()
         value = one_each(objective(points), inputs)
-        (gradient,) = torch.autograd.grad(value.sum(), points, create_graph=create_graph, retain_graph=keep or None)
+        gradient = input_gradient_of(value, points, create_graph=create_graph, keep=keep)
     return value, gradient
 
 

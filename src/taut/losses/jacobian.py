@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from taut.losses._samples import refuse_batch_norm
+from taut.losses._samples import input_gradient_of, refuse_batch_norm
 
 
 def jacobian_norm_estimate(
@@ -19,8 +19,8 @@ def jacobian_norm_estimate(
     singular values. Differentiable for the parameters, the singular vectors held fixed, which is the derivative of
     the norm where the iteration has converged. A value of one output is exact.
 
-    Shapes: the model maps (n, *shape) to (n, *out). Errors: ValueError unless steps >= 1, for no samples, and for batch
-    norm in training mode.
+    Shapes: the model maps (n, *shape) to (n, *out). Errors: ValueError unless steps >= 1, for no samples, for layers in
+    training mode that take statistics of the batch, and where the outputs have no gradient.
 
     >>> weight = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
     >>> jacobian_norm_estimate(lambda x: x @ weight, torch.zeros(1, 2), steps=20).detach()
@@ -34,13 +34,14 @@ def jacobian_norm_estimate(
     with torch.enable_grad():
         points = inputs.detach().requires_grad_()
         outputs = model(points)
+        input_gradient_of(outputs.sum(), points, create_graph=False, keep=True)
         left = _unit(_start(outputs))
         for _ in range(steps):
             right = _unit(_transposed(outputs, points, left))
             left = _unit(_forward(outputs, points, right))
         product = _transposed(outputs, points, left, create_graph=True)
         # the last product with J^T is as good a vector as the next one: <u, J v> is then ||J^T u||, at least as large
-        return (product * _unit(product.detach())).flatten(1).sum(1)
+        return (product * _unit(product.detach())).reshape(len(product), -1).sum(1)
 
 
 def jacobian_penalty(
@@ -62,7 +63,7 @@ def _start(outputs: Tensor) -> Tensor:
 
 def _unit(vectors: Tensor) -> Tensor:
     """Each sample's vector at length 1; 0 stays 0."""
-    flat = vectors.flatten(1)
+    flat = vectors.reshape(len(vectors), -1)
     tiny = torch.finfo(flat.dtype).tiny
     scaled = flat / flat.abs().amax(dim=1, keepdim=True).clamp_min(tiny)
     return (scaled / scaled.norm(dim=1, keepdim=True).clamp_min(tiny)).view_as(vectors)

@@ -31,7 +31,8 @@ def pair_constants(
         return lipschitz * (2**0.5 if norm == "l2" else 2.0) * (1 - torch.eye(classes))
     if len(head) != classes:
         raise ValueError(f"the head must have a row for each of {classes} classes, got {len(head)}")
-    return lipschitz * torch.cdist(head, head, p=2.0 if norm == "l2" else 1.0, compute_mode=_EXACTLY)
+    rows = head.float() if torch.finfo(head.dtype).bits < 32 else head
+    return lipschitz * torch.cdist(rows, rows, p=2.0 if norm == "l2" else 1.0, compute_mode=_EXACTLY)
 
 
 def worst_case_logits(

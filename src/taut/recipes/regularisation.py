@@ -40,7 +40,7 @@ def cifar10_lipschitz_loss() -> Config:
             weight_decay=5e-4,
             schedule="step",
             milestones=(0.3, 0.6, 0.8),
-            decay=0.2,
+            schedule_factor=0.2,
             warmup=0.0,
         ),
         regularisation=RegularisationConfig(lip=0.1, j2=0.01),

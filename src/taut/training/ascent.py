@@ -1,5 +1,6 @@
 """Projected gradient ascent of any objective, for adversarial training: quicker than an attack, and weaker."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from taut.attacks import project
-from taut.attacks.ball import random_point
+from taut.attacks.ball import random_point, within_box
 from taut.losses import input_gradient, steepest_direction
 
 _DUAL = {"linf": "l1", "l2": "l2"}
@@ -41,7 +42,7 @@ def ascend(
         bounds: Smallest and largest value of an input.
 
     Raises:
-        ValueError: eps, steps or step_size not positive, or another norm.
+        ValueError: eps, steps or step_size not positive and finite, another norm, inputs in half precision.
 
     Example:
         >>> point = ascend(torch.full((1, 2), 0.5), lambda x: x[:, 0] - x[:, 1], eps=0.1)
@@ -51,8 +52,12 @@ def ascend(
     if norm not in _DUAL:
         raise ValueError(f"norm must be one of {', '.join(_DUAL)}, got {norm!r}")
     size = 2.5 * eps / max(steps, 1) if step_size is None else step_size
-    if not (eps > 0 and size > 0 and steps >= 1):
-        raise ValueError(f"eps, steps and step_size must be positive, got {eps}, {steps} and {step_size}")
+    if not (0 < eps < math.inf and 0 < size < math.inf and steps >= 1):
+        raise ValueError(f"eps, steps and step_size must be positive and finite, got {eps}, {steps} and {step_size}")
+    if torch.finfo(inputs.dtype).bits < 32:
+        raise ValueError(f"inputs must be float32 or float64, got {inputs.dtype}: rounding leaves no room to move")
+    eps = within_box(eps, inputs, norm, bounds)
+    size = min(size, 2.5 * eps)
     centre = inputs.detach()
     point = centre
     if generator is not None:

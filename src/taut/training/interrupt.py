@@ -51,6 +51,8 @@ def interruptible() -> Iterator[Interruption]:
     previous = [signal.signal(number, interruption._handle) for number in numbers]
     try:
         yield interruption
+        if interruption.signal_number:  # came where Python does not let an exception out, such as a destructor
+            raise Interrupted(interruption.signal_number)
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)

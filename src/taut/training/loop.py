@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from taut.errors import UserError
-from taut.training.checkpoint import Checkpoint, Counters, save_checkpoint
+from taut.training.checkpoint import Checkpoint, Counters, has_checkpoint, save_checkpoint
 from taut.training.engine import EngineConfig, leave, on_first
 from taut.training.interrupt import Interrupted, Interruption
 from taut.training.learner import Learner
@@ -114,13 +114,13 @@ class _Loop:
         for offset, row in enumerate(rows.tolist()):
             for name, value in zip(self.meter.names, row, strict=True):
                 if not math.isfinite(value):
-                    leave(
-                        self.fabric,
-                        UserError(
-                            f"training diverged: {name} is {value} at step {first + offset + 1} of "
-                            f"{self.learner.steps}; the last good checkpoint is kept (try a smaller --lr)"
-                        ),
-                    )
+                    leave(self.fabric, self._diverged(name, value, first + offset + 1))
+
+    def _diverged(self, name: str, value: float, step: int) -> UserError:
+        kept = "the last good checkpoint is kept; " if has_checkpoint(self.folder.checkpoints) else ""
+        return UserError(
+            f"training diverged: {name} is {value} at step {step} of {self.learner.steps} ({kept}try a smaller --lr)"
+        )
 
     def _log_validation(self, reporter: Reporter) -> None:
         learner = self.learner
@@ -128,6 +128,11 @@ class _Loop:
         if self.fabric.global_rank != 0 or (epoch % learner.validate_every and self.step != learner.steps):
             return
         figures = learner.validate(self.step)
+        for name, value in figures.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                if self.fabric.world_size == 1:
+                    raise self._diverged(f"held-out {name}", value, self.step)
+                figures = {**figures, name: None}  # the other processes are told by the next line of training
         if figures:
             self._write({**self._line("valid"), **figures})
             reporter.line(f"epoch {epoch} of {epochs}, held-out {_summary(figures)}")

@@ -27,6 +27,9 @@ class OptimizerConfig:
     """What files from before these options existed were trained with, so that they replay and resume as they were, but
     for a weight decay of activations."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"decay": "schedule_factor"}
+    """What files from before call these options."""
+
     epochs: int = 20
     """Passes over the training split."""
     optimizer: Literal["adam", "adamw", "sgd", "nesterov", "aggmo"] = "adam"
@@ -34,14 +37,14 @@ class OptimizerConfig:
     lr: float = 1e-3
     """Peak learning rate."""
     schedule: Schedule = "cosine"
-    """Learning rate over the run after warm-up: constant; cosine or linear to 0; step (times --decay at each of
-    --milestones); one-cycle (0 to lr at 2/5, lr/20 at 4/5, 0 at the end; no other warm-up); exponential (falls smoothly
-    by the factor --decay in all); piecewise (constant between the fractions of --pieces)."""
+    """Learning rate over the run after warm-up: constant; cosine or linear to 0; step (times --schedule-factor at
+    each of --milestones); one-cycle (0 to lr at 2/5, lr/20 at 4/5, 0 at the end; no other warm-up); exponential (falls
+    smoothly by --schedule-factor in all); piecewise (constant between the fractions of --pieces)."""
     warmup: float = 0.02
     """Fraction of the run during which the rate rises linearly from 0."""
     milestones: tuple[float, ...] = (0.5, 0.75)
-    """Fractions of the run at which the step schedule multiplies the rate by --decay."""
-    decay: float = 0.1
+    """Fractions of the run at which the step schedule multiplies the rate by --schedule-factor."""
+    schedule_factor: float = 0.1
     """Factor of the step schedule, at each milestone, and of the exponential one, over the whole run."""
     pieces: tuple[tuple[float, float], ...] = ((0.5, 0.1), (0.75, 0.01))
     """Of the piecewise schedule: pairs of a fraction of the run and the factor of lr from there on."""
@@ -79,7 +82,8 @@ class OptimizerConfig:
         require(not (self.ema and self.swa), "give one of ema and swa, not both")
         require(self.lookahead >= 0, f"lookahead must not be negative, got {self.lookahead}")
         require(all(0 < m < 1 for m in self.milestones), f"milestones are fractions in (0, 1), got {self.milestones}")
-        require(self.decay > 0, f"decay must be positive, got {self.decay:g}")
+        fine = 0 < self.schedule_factor < math.inf
+        require(fine, f"schedule factor must be a positive number, got {self.schedule_factor:g}")
         require(0 <= self.momentum < 1, f"momentum must be in [0, 1), got {self.momentum:g}")
         require(all(0 <= beta < 1 for beta in self.betas), f"betas must be in [0, 1), got {self.betas}")
         require(
@@ -87,7 +91,8 @@ class OptimizerConfig:
             f"aggmo betas must be one or more numbers in [0, 1), got {self.aggmo_betas}",
         )
         _check_pieces(self.pieces)
-        require(self.weight_decay >= 0, f"weight decay must not be negative, got {self.weight_decay:g}")
+        fine = 0 <= self.weight_decay < math.inf
+        require(fine, f"weight decay must be a number that is not negative, got {self.weight_decay:g}")
         for name in ("coefficient_rate", "scale_rate", "threshold_rate"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"{name.replace('_', ' ')} must be a positive number, got {value:g}")
@@ -128,9 +133,9 @@ def learning_rate(step: int, total: int, config: OptimizerConfig) -> float:
     if config.schedule == "linear":
         return config.lr * (1 - done)
     if config.schedule == "step":
-        return config.lr * config.decay ** sum(step >= milestone * total for milestone in config.milestones)
+        return config.lr * config.schedule_factor ** sum(step >= milestone * total for milestone in config.milestones)
     if config.schedule == "exponential":
-        return config.lr * config.decay**done
+        return config.lr * config.schedule_factor**done
     if config.schedule == "piecewise":
         passed = [factor for place, factor in config.pieces if step >= place * total]
         return config.lr * (passed[-1] if passed else 1.0)

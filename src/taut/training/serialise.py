@@ -31,7 +31,8 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(cls: type[ConfigT], content: Any, *, source: str, where: str = "config") -> ConfigT:
     """The dataclass `cls` that `to_plain` made `content` of. Absent keys take their defaults, or what the class says in
-    `absent` of files that are older than the key; unknown ones are refused.
+    `absent` of files that are older than the key; those in its `renamed` have another name now; unknown ones are
+    refused.
 
     Args:
         cls: A dataclass, possibly nested.
@@ -44,6 +45,8 @@ def from_plain(cls: type[ConfigT], content: Any, *, source: str, where: str = "c
     """
     if not isinstance(content, Mapping):
         raise UsageError(f"{source}: {where} must be an object, not {content!r}")
+    old: Mapping[str, str] = getattr(cls, "renamed", {})
+    content = {old.get(name, name): item for name, item in content.items()}
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
     unknown = sorted(set(content) - set(fields))

@@ -21,6 +21,8 @@ def write_attack_page(folder: Path) -> list[Path]:
     examples = examples_picture(attack) if pictures else None
     page = render("attack/attack.html", {"attack": attack, "curve": curve, "examples": examples})
     written = []
+    if examples is None:  # those of an earlier call would belong to other numbers
+        (folder / "examples.png").unlink(missing_ok=True)
     for picture in (curve, examples):
         if picture is not None:
             written.append(folder / f"{picture.name}.png")

@@ -73,19 +73,24 @@ def rows_of(runs: list[Run]) -> list[Row]:
         best = {
             eps
             for eps, fraction in result.certified.items()
-            if fraction == max(other.certified.get(eps, 0.0) for other in rivals)
+            if _stands_out(fraction, [other.certified.get(eps, 0.0) for other in rivals])
         }
         rows.append(
             Row(
                 label=label,
                 run=run,
                 result=result,
-                best_accuracy=result.accuracy == max(other.accuracy for other in rivals),
+                best_accuracy=_stands_out(result.accuracy, [other.accuracy for other in rivals]),
                 best_radii=best,
                 command=reproduce_command(run.folder, result.provenance),
             )
         )
     return rows
+
+
+def _stands_out(value: float, all_of_them: list[float]) -> bool:
+    """Whether it is the largest, and not all are equal."""
+    return value == max(all_of_them) and (len(all_of_them) == 1 or value > min(all_of_them))
 
 
 def _finished(run: Run) -> Result:

@@ -29,6 +29,10 @@ _DISTANCES = {
 }
 
 
+_NAMED = 5
+"""Layers that are named in a sentence; more are counted."""
+
+
 def write_evaluation(run_dir: Path) -> Path:
     """Write `evaluation/report.html`, and its plots, into a run that has been evaluated in full; return the path.
 
@@ -97,7 +101,8 @@ def _lipschitz(values: dict[str, Any]) -> list[tuple[str, str, str]]:
     left_out = values["weight_norm_left_out"]
     product = "the norms of all matrices and kernels, each bounded, multiplied: what the literature reports"
     if left_out:
-        product += f"; without the weights of {', '.join(left_out)}"
+        many = len(left_out) > _NAMED
+        product += f"; without the weights of {f'{len(left_out)} layers' if many else ', '.join(left_out)}"
     return [
         (
             "Jacobian at the data",

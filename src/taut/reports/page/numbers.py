@@ -1,8 +1,12 @@
 """How numbers are written: aligned, with their unit, and never rounded to the flattering side."""
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
+_LARGE = 1e7
+"""From here on numbers are written with a power of ten."""
+_DIGITS = 1200
+"""More than any double has, before and behind the point together."""
 THIN_SPACE = "\u202f"
 NORM_NAMES = {"l2": "\N{SCRIPT SMALL L}2", "linf": "\N{SCRIPT SMALL L}∞"}
 
@@ -15,8 +19,8 @@ def percent(fraction: float) -> str:
 def upper(value: float, *, decimals: int = 7) -> str:
     """An upper bound, rounded up so that what is printed is a bound too: 1.00000001 -> "1.0000001".
 
-    >>> upper(1.00000001), upper(2.5), upper(1.0)
-    ('1.0000001', '2.5000000', '1.0000000')
+    >>> upper(1.00000001), upper(2.5), upper(1.0), upper(1.2345e21)
+    ('1.0000001', '2.5000000', '1.0000000', '1.235e21')
     """
     return _rounded(value, ROUND_CEILING, decimals)
 
@@ -52,7 +56,13 @@ def _decimals(value: float) -> int:
 def _rounded(value: float, rounding: str, decimals: int) -> str:
     if not math.isfinite(value):
         return "∞" if value > 0 else "none"
-    return str(Decimal(value).quantize(Decimal(1).scaleb(-decimals), rounding=rounding))
+    with localcontext(prec=_DIGITS):
+        exact = Decimal(value)
+        if abs(value) < _LARGE:
+            return str(exact.quantize(Decimal(1).scaleb(-decimals), rounding=rounding))
+        power = exact.adjusted()
+        digits = exact.scaleb(-power).quantize(Decimal("0.001"), rounding=rounding)
+        return f"{digits}e{power}"
 
 
 def whole(value: int) -> str:

@@ -145,7 +145,7 @@ class LossConfig:
     """Of --worst-case, in input units."""
 
     def __post_init__(self) -> None:
-        require(self.temperature > 0, f"temperature must be positive, got {self.temperature:g}")
+        require(0 < self.temperature < math.inf, f"temperature must be a positive number, got {self.temperature:g}")
         require(math.isfinite(self.offset), f"offset must be finite, got {self.offset:g}")
         hinge = self.loss in ("margin", "margin-cross-entropy", "hkr")
         require(not hinge or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}")
@@ -184,7 +184,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         fine = all(math.isfinite(radius) and radius > 0 for radius in self.radii)
         require(bool(self.radii) and fine, f"radii must be positive numbers, got {self.radii}")
-        require(len(set(self.radii)) == len(self.radii), f"radii must differ, got {self.radii}")
+        apart = len({f"{radius:g}" for radius in self.radii}) == len(self.radii)
+        require(apart, f"radii must differ in six digits, got {self.radii}")
         require(self.attack_samples >= 0, f"attack-samples must not be negative, got {self.attack_samples}")
         require(self.attack_steps >= 1, f"attack-steps must be at least 1, got {self.attack_steps}")
         require(self.attack_restarts >= 1, f"attack-restarts must be at least 1, got {self.attack_restarts}")

@@ -15,7 +15,7 @@ from taut import certify
 from taut import nn as tnn
 from taut.data import Dataset, fingerprint
 from taut.errors import UsageError
-from taut.files import write_json, write_tensors
+from taut.files import sha256, write_json, write_tensors
 from taut.tasks.activations import write_activations
 from taut.tasks.classification import measure, outcome, streamed
 from taut.tasks.classification.config import Config
@@ -182,6 +182,7 @@ def conclude(
     figures = (
         more
         | earlier(config.start)
+        | {"folded_sha256": sha256(folder.folded)}
         | outcome.result(
             config,
             recipe=session.recipe,

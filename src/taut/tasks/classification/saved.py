@@ -8,7 +8,8 @@ from torch import nn
 from taut import data
 from taut import nn as tnn
 from taut.data import Dataset, Problem
-from taut.errors import UsageError
+from taut.errors import UsageError, UserError
+from taut.files import read_json, sha256
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.parts import build_model
 from taut.tasks.classification.streamed import is_streamed, open_streamed, saved_problem
@@ -70,4 +71,7 @@ def network_problem(folder: RunFolder, config: Config, data_root: Path | None) -
 def _read_network(folder: RunFolder, config: Config, problem: Problem) -> nn.Module:
     model = tnn.fold(build_model(config.model, problem))
     load_weights(model, folder.folded, folder)
+    written = read_json(folder.result).get("folded_sha256") if folder.result.is_file() else None
+    if written not in (None, sha256(folder.folded)):  # None: a run from before it was kept
+        raise UserError(f"{folder.folded} is not the file that the numbers of {folder.result} are of: it has changed")
     return model

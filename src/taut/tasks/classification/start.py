@@ -1,6 +1,5 @@
 """Where training starts: from the weights of a finished run, converted where this run's layers are others."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import nn
 
 from taut.data import Problem
 from taut.errors import UsageError, UserError
-from taut.files import read_json, read_tensors
+from taut.files import read_json, read_tensors, sha256
 from taut.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _orthogonal(linear: str) -> str:
 def weights_hash(run: RunFolder) -> str:
     """SHA-256 of the final weights of `run`. UserError where they are not there."""
     try:
-        return hashlib.sha256(run.model.read_bytes()).hexdigest()
+        return sha256(run.model)
     except OSError as error:
         raise UserError(
             f"{run.path} has no final weights yet; finish it with: taut train --resume {run.path}"

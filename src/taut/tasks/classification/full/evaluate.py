@@ -49,22 +49,24 @@ def full_evaluation(
     Raises:
         UserError: It cannot be certified though the run says so, an attack refuted a certificate, files cannot be
             written.
-        Interrupted: SIGINT or SIGTERM; nothing was written then.
+        Interrupted: SIGINT or SIGTERM; its hint says what was written until then.
     """
     config = replace(run.config.evaluation, radii=tuple(radii)) if radii else run.config.evaluation
     folder = run.folder.path / FOLDER
+    hint = f"interrupted; nothing was written to {folder}"
     try:
         with interruptible():
             figures, tensors = _measure(run, options, sorted(config.radii), command, torch.device(device), quiet)
-    except Interrupted as stop:
-        stop.hint = f"interrupted; nothing was written to {folder}"
-        raise
-    written = [folder / "result.json", folder / "evaluation.safetensors"]
-    write_tensors(written[1], tensors)
-    write_json(written[0], figures)
-    from taut.reports import write_evaluation
+            hint = f"interrupted while the page was drawn; the numbers are in {folder}"
+            written = [folder / "result.json", folder / "evaluation.safetensors"]
+            write_tensors(written[1], tensors)
+            write_json(written[0], figures)
+            from taut.reports import write_evaluation
 
-    return figures, [*written, write_evaluation(run.folder.path)]
+            return figures, [*written, write_evaluation(run.folder.path)]
+    except Interrupted as stop:
+        stop.hint = hint
+        raise
 
 
 def _measure(
