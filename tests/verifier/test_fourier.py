@@ -135,6 +135,10 @@ def test_roundings_and_spread_are_those_of_the_document():
     assert verified.roundings(node) == 156 + 180 + 40 + 8
     wanted = 1 + 1.5 * verified.symbols(node)[1] / gamma(384)
     assert verified.spread(node, "l2") == pytest.approx(wanted, rel=1e-9)
+    x = RNG.standard_normal((1, 5, 7, 10))
+    even = wanted * np.linalg.norm(x) / math.sqrt(3 * 70)
+    sizes = np.broadcast_to(even + np.abs(node.tensors["bias"]).reshape(-1, 1, 1), (3, 7, 10))
+    np.testing.assert_allclose(OPERATIONS["fourier"].run(node, x)[1][0], sizes, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
