@@ -85,8 +85,8 @@ def test_dropout_stretches_in_training_and_is_nothing_in_evaluation() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "reason"),
     [
-        ("mlp", {"channels": 4}, "an mlp has no convolutions"),
-        ("mlp", {"convolution": "rko"}, "an mlp has no convolutions"),
+        ("mlp", {"channels": 4}, "this architecture has no channels to choose, got 4"),
+        ("mlp", {"convolution": "rko"}, "this architecture has no convolution to choose, got 'rko'"),
         ("mlp", {"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1"),
         ("mlp", {"bjorck_steps": -1}, "bjorck_steps must not be negative, got -1"),
         ("mlp", {"linear": "conv"}, "linear must be one of .*linear, got 'conv'"),
