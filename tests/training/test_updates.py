@@ -1,6 +1,7 @@
 """Schedules by fractions, clipping and what it logs, projection by update and by epoch, in the loop and outside."""
 
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from taut import nn as tnn
 from taut.errors import UsageError
 from taut.training.engine import EngineConfig
 from taut.training.interrupt import interruptible
@@ -113,6 +115,41 @@ def trained(tmp_path: Path, **options) -> Watched:
     with interruptible() as interruption:
         fit(job, fabric=fabric, engine=EngineConfig(), folder=folder, interruption=interruption)
     return model
+
+
+def state_after(tmp_path: Path, name: str, *, batch: int = 6, **options) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    model = nn.Sequential(tnn.BjorckLinear(2, 4), tnn.MaxMin(), nn.Linear(4, 2)).double()
+    generator = torch.Generator().manual_seed(0)
+    job = Job(
+        model=model,
+        tensors=(torch.rand(21, 2, dtype=torch.float64, generator=generator), torch.arange(21) % 2),
+        data="these",
+        objective=lambda network, pair: {"loss": nn.functional.cross_entropy(network(pair[0]), pair[1])},
+        optimizer=OptimizerConfig(epochs=2, lr=0.05),
+        updates=UpdateConfig(**options),
+        batch_size=batch,
+        seed=0,
+    )
+    (tmp_path / name).mkdir()
+    fabric = Fabric(accelerator="cpu", devices=1, precision="64-true")
+    with interruptible() as interruption:
+        folder = RunFolder(tmp_path / name)
+        fit(job, fabric=fabric, engine=EngineConfig(log_every=1), folder=folder, interruption=interruption)
+    return [p.detach().clone() for p in model.parameters()]
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(6, 2), (6, 3), (7, 3), (6, 100)])
+def test_parts_of_a_batch_make_the_update_of_the_whole(tmp_path: Path, batch: int, parts: int) -> None:
+    whole = state_after(tmp_path, "whole", batch=batch)
+    found = state_after(tmp_path, "parts", batch=batch, accumulate=parts)
+    room = 1e4 * torch.finfo(torch.float64).eps
+    assert all(torch.allclose(a, b, rtol=0, atol=room) for a, b in zip(whole, found, strict=True))
+    logs = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    ]
+    assert logs[0] == pytest.approx(logs[1], rel=4 * torch.finfo(torch.float32).eps)  # kept in float32
 
 
 def test_projection_by_update_and_by_epoch(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -87,7 +88,8 @@ class _Supervised(Learner):
         self.job, self.fabric, self.model = job, fabric, job.model
         optimizer = build_optimizer(self.model, job.optimizer)
         self.optimizers = {"model": optimizer}
-        self.network, self.updater = fabric.setup(self.model, optimizer)
+        network = torch.compile(self.model) if job.updates.compile else self.model
+        self.network, self.updater = fabric.setup(network, optimizer)  # pyright: ignore[reportArgumentType]
         self.averages = {"model": averaged_copy(self.model)} if job.optimizer.averages else {}
         self.batches = _batches(job, fabric)
         self.data, self.validate_every = job.data, job.validate_every
@@ -101,11 +103,7 @@ class _Supervised(Learner):
         set_rates(self.optimizers["model"], self.rate(step))
         relax_for(self.model, self.batches.progress(step), self.steps, self.job.relaxation)
         self.job.reseed(step, self.fabric.global_rank)
-        metrics = self.job.objective(self.network, self.batches.batch(step))
-        added = penalty(self.model, self.job.optimizer)
-        self.fabric.backward(metrics["loss"] if added is None else metrics["loss"] + added)
-        if added is not None:
-            metrics["tv2"] = added.detach()
+        metrics = self._gradients(step)
         metrics |= clipped(self.fabric, self.network, self.updater, self.job.updates)
         self.updater.step()
         self.updater.zero_grad(set_to_none=True)
@@ -114,6 +112,23 @@ class _Supervised(Learner):
         for average in self.averages.values():
             follow(average, self.model, self.job.optimizer, step=step, total=self.steps)
         return metrics
+
+    def _gradients(self, step: int) -> dict[str, Tensor]:
+        """Add up the gradients of this process's share of a batch; its metrics."""
+        parts = [tensor.chunk(self.job.updates.accumulate) for tensor in self.batches.batch(step)]
+        shares = [len(first) / sum(map(len, parts[0])) for first in parts[0]]
+        metrics: dict[str, Tensor] = {}
+        added = None
+        for number, (share, part) in enumerate(zip(shares, zip(*parts, strict=True), strict=True)):
+            last = number == len(shares) - 1
+            with self.fabric.no_backward_sync(self.network, enabled=not last):
+                found = self.job.objective(self.network, part)
+                loss = share * found["loss"]
+                added = penalty(self.model, self.job.optimizer) if last else None
+                self.fabric.backward(loss if added is None else loss + added)
+            for name, value in found.items():
+                metrics[name] = share * value.detach() + metrics.get(name, 0.0)
+        return metrics if added is None else metrics | {"tv2": added.detach()}
 
     def rate(self, step: int) -> float:
         # A larger batch takes a proportionally larger step (Goyal et al., 2017).

@@ -14,7 +14,7 @@ from taut.errors import require
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateConfig:
-    """What is done to gradients before an update, and to weights after it."""
+    """How gradients are computed, what is done to them before an update, and to weights after it."""
 
     clip: float = 0.0
     """Scale the gradient of an update down to this l2 norm where it is longer; the norm is logged. 0 is off."""
@@ -23,11 +23,17 @@ class UpdateConfig:
     project_every: Literal["update", "epoch"] = "update"
     """When layers that are constrained by projection are brought back: after each update, or after each epoch. At the
     end of training they always are."""
+    accumulate: int = 1
+    """Parts in which each process takes its share of a batch, one after the other; their gradients are added up: less
+    memory for the same update, but for what looks at a batch as a whole (normalisation, hkr, the largest gradient)."""
+    compile: bool = False
+    """Let torch.compile make one graph of the network: minutes at the start, quicker updates on a GPU."""
 
     def __post_init__(self) -> None:
         for name, value in (("clip", self.clip), ("clip-value", self.clip_value)):
             require(0 <= value < math.inf, f"{name} must be a number that is not negative, got {value:g}")
         require(not (self.clip and self.clip_value), "give one of clip and clip-value, not both")
+        require(self.accumulate >= 1, f"accumulate must be at least 1, got {self.accumulate}")
 
 
 def clipped(
