@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from taut.errors import UsageError
+from taut.recipes.certified import CERTIFIED
 from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
 from taut.recipes.denoising import denoise, denoise_full, denoise_photographs
 from taut.recipes.fit_1d import fit_1d
@@ -19,6 +20,7 @@ from taut.recipes.wasserstein_table import full, small
 
 RECIPES: Mapping[str, Callable[[], Any]] = {
     "absolute-value": absolute_value,
+    **CERTIFIED,
     "cifar10-lipschitz-loss": cifar10_lipschitz_loss,
     "cifar10-resnet": cifar10_resnet,
     "classify": classify,
