@@ -124,6 +124,28 @@ def test_sorted_distances_and_a_tanh_behind_the_logits(tmp_path: Path) -> None:
     assert (net.norm, net.lipschitz_bound, net.certificate) == ("linf", None, None)
 
 
+class Shift(nn.Module):
+    """Adds numbers that are no part of its state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.arange(3.0), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.shift
+
+
+def test_what_is_not_in_the_weights_is_made_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "classifiers", lambda: {"mine": lambda *_: nn.Sequential(nn.Linear(3, 3), Shift())})
+    monkeypatch.setattr(build, "LARGE", 0)
+    plain = nn.Sequential(nn.Linear(3, 3), Shift()).eval()
+    options = ClassifierOptions()
+    write_network(
+        tmp_path, model=plain, architecture="mine", options=options, input_shape=(3,), classes=("a", "b", "c")
+    )
+    assert torch.equal(taut.load(tmp_path)(torch.ones(1, 3)), plain(torch.ones(1, 3)))
+
+
 def test_what_is_stated_is_that_of_the_certificate(certified: tuple[Path, nn.Module]) -> None:
     folder, _ = certified
     net = taut.load(str(folder))
@@ -145,8 +167,9 @@ def test_a_loaded_network_is_called_as_what_it_is(certified: tuple[Path, nn.Modu
     assert moving.grad is not None
     assert float(moving.grad.norm()) > 0
     for wrong in (x[0], x[:, :, :3], x.reshape(6, 16)):
-        with pytest.raises(ValueError, match=r"inputs must be a batch of shape \(batch, 1, 4, 4\), got"):
-            net(wrong)
+        for called in (net, net.predict, net.certify):
+            with pytest.raises(ValueError, match=r"inputs must be a batch of shape \(batch, 1, 4, 4\), got"):
+                called(wrong)
     with pytest.raises(TypeError, match=r"floating-point numbers in \[0, 1\], got torch.uint8"):
         net(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
     x[4] = torch.nan

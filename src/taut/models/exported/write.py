@@ -1,13 +1,12 @@
 """Writing the part of an exported folder that `load` reads."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from taut.certify import Certificate
-from taut.files import tensor_bytes, write_bytes, write_json
+from taut.files import sha256, write_json, write_tensors
 from taut.models.classifiers import ClassifierOptions
 from taut.models.exported.description import Description, FileName
 from taut.models.exported.load import load
@@ -48,12 +47,11 @@ def write_network(
     """
     from taut import __version__
 
-    weights = tensor_bytes(model.state_dict())
-    write_bytes(folder / FileName.WEIGHTS, weights)
-    sums = {FileName.WEIGHTS: hashlib.sha256(weights).hexdigest()}
+    write_tensors(folder / FileName.WEIGHTS, model.state_dict())
+    sums = {FileName.WEIGHTS: sha256(folder / FileName.WEIGHTS)}
     if certificate is not None:
         certificate.save(folder / FileName.CERTIFICATE)
-        sums[FileName.CERTIFICATE] = hashlib.sha256((folder / FileName.CERTIFICATE).read_bytes()).hexdigest()
+        sums[FileName.CERTIFICATE] = sha256(folder / FileName.CERTIFICATE)
     description = Description(
         taut=__version__,
         architecture=architecture,

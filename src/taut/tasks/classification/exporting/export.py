@@ -1,13 +1,12 @@
 """`taut export`: the folder, from the files of a finished run."""
 
-import hashlib
 import shutil
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from taut import certify
-from taut.files import write_bytes, write_json
+from taut.files import sha256, write_bytes, write_json
 from taut.models import ClassifierOptions
 from taut.models.exported import FileName, write_network
 from taut.tasks.classification.exporting.card import Card, card
@@ -70,7 +69,7 @@ def _write(run: Finished, facts: DataFacts, folder: Path, *, samples: bool) -> N
         classes=run.problem.classes,
         norm=run.config.evaluation.norm,
         certificate=run.certificate,
-        others={file.name: _sha256(file) for file in folder.iterdir()},
+        others={file.name: sha256(file) for file in folder.iterdir()},
     )
     text = card(
         Card(
@@ -94,7 +93,3 @@ def _training(run: Finished) -> dict[str, Any]:
     content = without_places({**vars(run.manifest), "command": list(run.manifest.command)})
     content["config"]["data"] |= {"data_root": None}
     return content
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
