@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from taut.errors import UsageError
-from taut.recipes.certified import CERTIFIED
+from taut.recipes.certified import CERTIFIED, cifar10_fast, cifar10_fast_gpu
+from taut.recipes.cifar10_table import cifar10_table, cifar10_table_small
 from taut.recipes.classification import digits, fashion_mnist, mnist, mnist_wide_margin
 from taut.recipes.denoising import denoise, denoise_full, denoise_photographs
 from taut.recipes.fit_1d import fit_1d
@@ -46,13 +47,17 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
 }
 
 BUDGETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+    "cifar10-fast": {"cpu": cifar10_fast, "gpu": cifar10_fast_gpu},
     "denoise": {"small": denoise, "full": denoise_full},
     "mnist-linf-dist": {"small": mnist_linf_dist, "full": mnist_linf_dist_full},
     **{name: {"small": make, "full": published(make)} for name, make in LNETS.items()},
 }
 """Recipes of several sizes, the first being the one that the name alone means: what `taut train --budget` chooses."""
 
-TABLES: Mapping[str, Mapping[str, Callable[[], Any]]] = {"wasserstein-table": {"small": small, "full": full}}
+TABLES: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+    "cifar10-table": {"small": cifar10_table_small, "full": cifar10_table},
+    "wasserstein-table": {"small": small, "full": full},
+}
 """What `taut reproduce` makes, by budget."""
 
 
