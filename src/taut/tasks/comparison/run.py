@@ -13,9 +13,8 @@ from taut.tasks.comparison.plan import Plan, read_plan
 from taut.tasks.comparison.table import print_comparison
 from taut.tasks.provenance import provenance
 from taut.tasks.running import rehearsal, report
-from taut.tasks.workers import run_all
+from taut.tasks.tables import fill
 from taut.training.interrupt import Interrupted, interruptible
-from taut.training.progress import progress
 from taut.training.run_folder import RunFolder, check_out, create_run, open_run
 
 TASK = "comparison"
@@ -81,13 +80,8 @@ def _carry_on(plan: Plan, folder: RunFolder, *, command: Sequence[str], jobs: in
     paths = {activation: folder.path / "runs" / activation for activation in plan.activations}
     work = [(plan.config_of(activation), path) for activation, path in paths.items()]
     try:
-        with interruptible(), progress("runs", len(work)) as reporter:
-
-            def done(count: int) -> None:
-                reporter.advance(count)
-                reporter.line(f"{count} of {len(work)} done")
-
-            run_all(work, recipe=plan.recipe, jobs=jobs, command=command, done=done)
+        with interruptible():
+            fill(work, name="runs", recipe=plan.recipe, jobs=jobs, command=command)
     except Interrupted as stop:
         stop.hint = f"interrupted; continue with: taut compare --resume {shlex.quote(str(folder.path))}"
         raise

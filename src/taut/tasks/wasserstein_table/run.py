@@ -1,6 +1,5 @@
 """The table: a generator once, its pictures once, a critic for each cell and seed, exact transport once."""
 
-import shlex
 import statistics
 import time
 from collections.abc import Sequence
@@ -19,15 +18,12 @@ from taut.tasks import gan
 from taut.tasks.gan import load_generator
 from taut.tasks.provenance import provenance
 from taut.tasks.running import report
+from taut.tasks.tables import carry_out_table, fill, show_finished_table
 from taut.tasks.wasserstein.problem import read_problem
 from taut.tasks.wasserstein_table.cells import LINEARS, PUBLISHED, Cell, cell_config, cells
 from taut.tasks.wasserstein_table.config import Config
-from taut.tasks.workers import run_all
-from taut.training.engine import launch
-from taut.training.interrupt import Interrupted, interruptible
 from taut.training.optimizers import OptimizerConfig
-from taut.training.progress import progress
-from taut.training.run_folder import RunFolder, check_out, create_run
+from taut.training.run_folder import RunFolder
 from taut.training.seeding import stream
 from taut.training.serialise import to_plain
 from taut.transport import ExactTransport, exact_transport
@@ -46,19 +42,15 @@ def train(
         UserError: Data missing or damaged, a run of the table failed.
         Interrupted: SIGINT or SIGTERM; the message says how to continue.
     """
-    check_out(out)
-    with interruptible():
-        launch(config.engine)
-        _check(config)
-        folder = resume or create_run(
-            recipe, task=config.task, out=out, command=command, seed=config.seed, config=to_plain(config)
-        )
-        print(f"run folder: {folder.path}", flush=True)
-        try:
-            _make(config, folder, recipe=recipe, command=command)
-        except Interrupted as stop:
-            stop.hint = f"interrupted; continue with: taut reproduce --resume {shlex.quote(str(folder.path))}"
-            raise
+    carry_out_table(
+        config,
+        recipe=recipe,
+        command=command,
+        out=out,
+        resume=resume,
+        prepare=lambda: _check(config),
+        make=lambda folder, _: _make(config, folder, recipe=recipe, command=command),
+    )
 
 
 def _check(config: Config) -> None:
@@ -91,13 +83,7 @@ def _make(config: Config, folder: RunFolder, *, recipe: str, command: Sequence[s
     started = time.monotonic()
     every = cells(config)
     work = [(cell_config(cell, config, generated), cell.folder(folder.path)) for cell in every]
-    with progress("critics", len(work)) as reporter:
-
-        def done(count: int) -> None:
-            reporter.advance(count)
-            reporter.line(f"{count} of {len(work)} done")
-
-        run_all(work, recipe="wasserstein", jobs=config.jobs, command=command, done=done)
+    fill(work, name="critics", recipe="wasserstein", jobs=config.jobs, command=command)
     seconds["critics"] = time.monotonic() - started
 
     started = time.monotonic()
@@ -218,7 +204,4 @@ def _publish(folder: RunFolder, result: dict[str, Any]) -> None:
 
 def show_finished(folder: RunFolder) -> bool:
     """Print the table of a run that is already finished; False when it is not."""
-    if not folder.result.is_file():
-        return False
-    _publish(folder, read_json(folder.result))
-    return True
+    return show_finished_table(folder, _publish)
