@@ -76,11 +76,16 @@ def fit(
     resume: Checkpoint | None = None,
 ) -> Fitted:
     """Train `job.model` to the end, from `resume` where it is given. Errors as those of `taut.training.loop.run`."""
-    learner = _Supervised(job, fabric)
-    seconds = run(learner, fabric=fabric, engine=engine, folder=folder, interruption=interruption, resume=resume)
-    model = exact(learner.evaluated, job.relaxation)
+    fitted = _Supervised(job, fabric)
+    seconds = run(fitted, fabric=fabric, engine=engine, folder=folder, interruption=interruption, resume=resume)
+    model = exact(fitted.evaluated, job.relaxation)
     project_(model, exact=True)
     return Fitted(model, seconds)
+
+
+def learner(job: Job, fabric: Fabric) -> Learner:
+    """What `fit` trains, before its first update."""
+    return _Supervised(job, fabric)
 
 
 class _Supervised(Learner):

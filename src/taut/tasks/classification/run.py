@@ -13,14 +13,13 @@ from torch import nn
 
 from taut import certify
 from taut import nn as tnn
-from taut.data import Dataset, fingerprint
-from taut.errors import UsageError
+from taut.data import Dataset
 from taut.files import sha256, write_json, write_tensors
 from taut.tasks.activations import write_activations
 from taut.tasks.classification import measure, outcome, streamed
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, build_model, check_fit, head_constants, validation
-from taut.tasks.classification.regularised import build_objective, check_regularisation
+from taut.tasks.classification.job import build_job, check_network
+from taut.tasks.classification.parts import build_loss, build_model, check_fit, head_constants
 from taut.tasks.classification.saved import network_problem, read_config
 from taut.tasks.classification.start import earlier, load_start
 from taut.tasks.classification.streamed import Streamed, is_streamed, open_streamed
@@ -28,10 +27,9 @@ from taut.tasks.classification.subset import Chosen, chosen, keep_index
 from taut.tasks.classification.table import print_result
 from taut.tasks.running import Session, carry_out, finished_result, report
 from taut.training.checkpoint import has_checkpoint
-from taut.training.relaxation import check_relaxation
 from taut.training.run_folder import RunFolder
 from taut.training.sampling import check_batches
-from taut.training.supervised import Fitted, Job, fit
+from taut.training.supervised import Fitted, fit
 
 
 def train(
@@ -85,47 +83,19 @@ def _prepare(config: Config, fabric: Fabric, *, fresh: bool) -> _Prepared:
         trained, old = read_config(config.start.start_from)
         of = network_problem(trained, old, old.data.data_root or config.data.data_root)
         load_start(model, config.start, build_model(old.model, of), dataset.problem, of)
-    check_regularisation(config, model, dataset.problem)
-    check_relaxation(model, config.relaxation)
-    if config.evaluation.certify:
-        try:
-            certify.lower(tnn.fold(model).eval(), dataset.problem.shape)
-        except TypeError as error:
-            raise UsageError(
-                f"the network could be trained but not certified: {error} (to train it all the same, without a "
-                "certificate: --no-certify)"
-            ) from error
+    check_network(config, model, dataset.problem)
     return _Prepared(found, model)
 
 
 def _fit(config: Config, prepared: _Prepared, session: Session) -> Fitted:
-    constants = head_constants(prepared.model, lipschitz=config.model.lipschitz, norm=config.evaluation.norm)
-    loss, dataset = build_loss(config.loss, constants=constants), prepared.dataset
-    of_batch, reseed = build_objective(config, prepared.model)
-    found = prepared.data
+    found, dataset = prepared.data, prepared.dataset
     if session.fabric.global_rank == 0:
         if isinstance(found, Streamed):
             streamed.write_classes(session.folder, dataset.problem)
         else:
             keep_index(session.folder, found)
-    job = Job(
-        model=prepared.model,
-        tensors=(dataset.train.stored, dataset.train.labels),
-        data=found.pictures.train.fingerprint if isinstance(found, Streamed) else fingerprint(dataset.train),
-        objective=of_batch,
-        reseed=reseed,
-        optimizer=config.optimizer,
-        updates=config.updates,
-        batch_size=config.data.batch_size,
-        seed=config.seed,
-        augmentation=config.data.augmentation,
-        relaxation=config.relaxation,
-        stream=streamed.batches(found, config) if isinstance(found, Streamed) else None,
-        validate=streamed.validation(found, config, loss, session.fabric.device)
-        if isinstance(found, Streamed)
-        else validation(dataset.test, loss, config.evaluation, session.fabric.device),
-        validate_every=config.evaluation.validate_every,
-    )
+    stream = found if isinstance(found, Streamed) else None
+    job = build_job(config, prepared.model, dataset, device=session.fabric.device, stream=stream)
     return fit(
         job,
         fabric=session.fabric,
