@@ -7,6 +7,7 @@ from taut import training as training  # before any task imports lightning_fabri
 from taut.errors import UsageError
 
 NAMES = (
+    "cifar10-table",
     "classification",
     "denoising",
     "fit-1d",
