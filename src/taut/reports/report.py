@@ -6,6 +6,7 @@ from typing import Any
 
 from taut.errors import UserError
 from taut.files import write_bytes
+from taut.reports.cifar10_table.page import cifar10_table_page
 from taut.reports.classification.page import classification_page
 from taut.reports.comparison.page import comparison_page
 from taut.reports.denoising.page import denoising_page
@@ -27,6 +28,7 @@ PAGES: dict[str, Callable[[RunFolder], Page]] = {
     "wasserstein": wasserstein_page,
     "gan": gan_page,
     "invertible": invertible_page,
+    "cifar10-table": cifar10_table_page,
     "wasserstein-table": wasserstein_table_page,
     "comparison": comparison_page,
     "restoration": restoration_page,

@@ -65,6 +65,16 @@ def _rounded(value: float, rounding: str, decimals: int) -> str:
         return f"{digits}e{power}"
 
 
+def levels(radius: float) -> str:
+    """A radius as published tables of pictures write it, in levels of grey, where it is a whole number of them.
+
+    >>> levels(36 / 255), levels(1.0), levels(0.3)
+    ('36/255', '255/255', '0.3')
+    """
+    count = round(255 * radius)
+    return f"{count}/255" if count and abs(255 * radius - count) < 1e-9 else f"{radius:g}"
+
+
 def whole(value: int) -> str:
     """A count with its thousands apart: 1234567 -> "1 234 567"."""
     return f"{value:,}".replace(",", THIN_SPACE)

@@ -35,6 +35,7 @@ def _environment() -> Environment:
         "distance_lower": numbers.distance_lower,
         "distance_upper": numbers.distance_upper,
         "whole": numbers.whole,
+        "levels": numbers.levels,
         "duration": numbers.duration,
         "norm": numbers.NORM_NAMES.__getitem__,
         "base64": lambda content: base64.b64encode(content).decode("ascii"),

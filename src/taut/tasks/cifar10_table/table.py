@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_WIDE = 150
+_WIDE = 140
 """Columns of text that the whole table needs; in a narrower terminal what was run is left out, and what it reached
 stays."""
 _SIZES = {"xs": "XS", "l": "L"}
@@ -29,15 +29,17 @@ def print_table(result: Mapping[str, Any], *, written: Sequence[Path], console: 
 
 def layers_table(result: Mapping[str, Any], *, narrow: bool) -> Table:
     """A row for each layer; without what was run where it is `narrow`."""
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0) if narrow else (0, 1))
+    from taut.reports.page.numbers import levels
+
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     for name in ("layer", *([] if narrow else ["updates", "epochs", "seconds", "parameters"]), "clean"):
         table.add_column(name, justify="right" if name != "layer" else "left")
-    words = [pixels(radius) for radius in result["radii"]]
+    words = [levels(radius) for radius in result["radii"]]
     keys = [f"{radius:g}" for radius in result["radii"]]
-    kinds = ["certified", *(["attacked"] if result["attacked_samples"] else [])]
-    for kind in kinds:
+    kinds = {"certified": "cert.", **({"attacked": "att."} if result["attacked_samples"] else {})}
+    for short in kinds.values():
         for word in words:
-            table.add_column(f"{kind}\n{word}", justify="right")
+            table.add_column(f"{short}\n{word}", justify="right")
     if not narrow:
         table.add_column("proven\nconstant", justify="right")
     sizes = [size for size in _SIZES if any(size in row["published"] for row in result["rows"])]
@@ -59,7 +61,7 @@ def layers_table(result: Mapping[str, Any], *, narrow: bool) -> Table:
 def notes(result: Mapping[str, Any]) -> list[str]:
     """What has to be known to read the table."""
     some = result["attacked_samples"]
-    lines = [f"Accuracies in percent{f', attacked ones of the first {some} samples' if some else ''}."]
+    lines = [f"Accuracies in percent: clean, certified{f', attacked (of the first {some} samples)' if some else ''}."]
     if any(row["published"] for row in result["rows"]):
         lines.append(
             "Published: clean / certified at 36/255 after 24 hours of one GPU for each layer, on networks XS and L of "
@@ -73,16 +75,6 @@ def _title(result: Mapping[str, Any]) -> list[str]:
         f"{result['dataset']}, {result['architecture']}: {len(result['rows'])} layers, {result['minutes']:g} minutes "
         f"of updates each, {result['samples']} held-out samples, {result['norm']}"
     ]
-
-
-def pixels(radius: float) -> str:
-    """A radius as the published tables write it: a count of grey levels, where it is one.
-
-    >>> pixels(36 / 255), pixels(1.0), pixels(0.3)
-    ('36/255', '255/255', '0.3')
-    """
-    levels = round(255 * radius)
-    return f"{levels}/255" if levels and abs(255 * radius - levels) < 1e-9 else f"{radius:g}"
 
 
 def _percent(share: float) -> str:

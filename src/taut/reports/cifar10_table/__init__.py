@@ -1,0 +1,1 @@
+"""The table of layers that were trained for the same time, beside the published one."""
