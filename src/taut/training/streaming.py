@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from taut.data import as_inputs
 from taut.data.streaming import Decoded, DecodedBatch, Key, decoded_batches
 from taut.errors import UserError
 from taut.training.batches import Batch, Batches
@@ -53,7 +54,7 @@ class StreamedBatches(Batches):
         if self.fabric.world_size == 1:
             self.check()
         device = self.fabric.device
-        inputs = pixels.to(device, non_blocking=True).to(torch.get_default_dtype()).div_(255)
+        inputs = as_inputs(pixels.to(device, non_blocking=True)).to(torch.get_default_dtype())
         return inputs.contiguous(memory_format=self.layout), labels.to(device, non_blocking=True)
 
     def size(self, step: int) -> int:

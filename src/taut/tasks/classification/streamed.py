@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from taut import nn as tnn
-from taut.data import Dataset, Problem, Split
+from taut.data import Dataset, Problem, Split, as_inputs
 from taut.data.streaming import STREAM, Decoded, PictureSource, StreamedPictures, centre_batches, open_stream
 from taut.errors import UsageError
 from taut.files import read_json, write_json
@@ -137,7 +137,7 @@ def held_out(
         for pixels, labels, _ in centre_batches(
             decoded(source, config), rows, size=stream.size, batch_size=stream.evaluation_batch, workers=stream.workers
         ):
-            inputs = pixels.to(device).float().div_(255).contiguous(memory_format=layout)
+            inputs = as_inputs(pixels.to(device)).contiguous(memory_format=layout)
             logits, target = plain(inputs).float(), labels.to(device)
             lost += float(loss(logits, target)) * len(labels)
             best = logits.topk(min(5, logits.shape[1]), dim=1).indices == target[:, None]
@@ -178,4 +178,4 @@ def _in_memory(source: PictureSource, config: Config, count: int) -> Split:
     batches = centre_batches(decoded(source, config), rows, size=size, batch_size=500, workers=0)
     parts = [(pixels, labels) for pixels, labels, _ in batches]
     pixels = torch.cat([pixels for pixels, _ in parts])
-    return Split(inputs=pixels.float().div_(255), labels=torch.cat([labels for _, labels in parts]))
+    return Split(inputs=pixels, labels=torch.cat([labels for _, labels in parts]))
