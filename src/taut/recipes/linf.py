@@ -38,7 +38,7 @@ def mnist_linf_standard() -> Config:
 def mnist_linf_dist() -> Config:
     """MNIST in linf by l-infinity distances, relaxed to a smooth maximum in training: half an hour on two cores."""
     return Config(
-        data=DataConfig(dataset="mnist", batch_size=256),
+        data=DataConfig(dataset="mnist", batch_size=256, augment_shift=1),
         model=ModelConfig(architecture="distances", width=512, depth=3, linear="linf-dist"),
         loss=LossConfig(loss="margin-cross-entropy", offset=0.4, temperature=0.1, cross_entropy=0.02),
         optimizer=OptimizerConfig(epochs=60, lr=2e-2, betas=(0.9, 0.99), schedule="cosine", warmup=0.01),
@@ -53,7 +53,7 @@ def mnist_linf_dist_full() -> Config:
     base = mnist_linf_dist()
     return replace(
         base,
-        data=replace(base.data, batch_size=512, augment_shift=1),
+        data=replace(base.data, batch_size=512),
         model=replace(base.model, width=5120, depth=4, relaxation="lp"),
         loss=replace(base.loss, offset=0.9),
         optimizer=replace(base.optimizer, epochs=400),
