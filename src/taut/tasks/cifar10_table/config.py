@@ -64,15 +64,17 @@ class Config:
         require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
         require(self.data.dataset != STREAM, f"a table needs a data set that is held in memory, got {STREAM}")
         require(self.evaluation.certify, "a table of certified accuracy needs certificates: leave out --no-certify")
-        _check_left(self.model, "convolution", "the rows do: see --convolutions")
-        _check_left(self.optimizer, "epochs", "the time does: see --minutes")
-        _check_left(self.data, "per_class", "the time does: see --minutes")
-        _check_left(self.data, "index_file", "the time does: see --minutes")
-        _check_left(self.evaluation, "validate_every", "the held-out pictures are looked at when the time is over")
+        _check_left(self.model, "convolution", "the rows differ in it, see --convolutions")
+        _check_left(self.optimizer, "epochs", "they follow from --minutes")
+        _check_left(self.data, "per_class", "it follows from --minutes")
+        _check_left(self.data, "index_file", "what is trained on follows from --minutes")
+        _check_left(self.evaluation, "validate_every", "held-out pictures are looked at when the time is over")
+        alone = self.engine.devices == self.engine.num_nodes == 1
+        require(alone, "a table gives each layer the same time of one device: devices and num-nodes must be 1")
 
 
 def _check_left(section: Any, name: str, what: str) -> None:
     """Refuse an option that a table sets for each row itself."""
     given = getattr(section, name)
     option = name.replace("_", "-")
-    require(given == getattr(type(section)(), name), f"{option} {given} cannot be chosen of a table; {what}")
+    require(given == getattr(type(section)(), name), f"{option} cannot be chosen for a table, got {given}: {what}")

@@ -49,8 +49,6 @@ def train(
 
 def _prepare(config: Config) -> Dataset:
     """The data, after everything that can be found wrong before the folder exists."""
-    if config.engine.devices * config.engine.num_nodes > 1:
-        raise UsageError("a table gives each layer the same time of one device: devices and num-nodes must be 1")
     dataset = chosen(config.data).dataset
     check_fit(config.data, dataset.problem)
     check_batches(len(dataset.train), config.data.batch_size, 1)
