@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from taut.errors import UsageError
-from taut.training.ema import averaged_copy, update_average
+from taut.training.ema import averaged_copy, follow, update_average
 from taut.training.optimizer_state import optimizer_tensors, restore_optimizer
 from taut.training.optimizers import OptimizerConfig, build_optimizer, learning_rate
 
@@ -126,3 +126,20 @@ def test_the_average_is_the_weighted_sum_of_what_it_saw() -> None:
         update_average(average, model, decay=0.9, step=step)
     assert torch.allclose(average.weight.double(), expected, rtol=1e-5, atol=1e-6)
     assert not average.weight.requires_grad
+
+
+def test_the_equal_average_is_the_mean_over_the_last_share_of_the_run() -> None:
+    model = nn.Linear(2, 1, bias=False)
+    average, config, seen = averaged_copy(model), OptimizerConfig(swa=0.3), []
+    for step in range(20):
+        with torch.no_grad():
+            model.weight.copy_(torch.randn(1, 2))
+        follow(average, model, config, step=step, total=20)
+        if step < 14:
+            assert torch.equal(average.weight, model.weight)
+        else:
+            seen.append(model.weight.detach().clone())
+            room = 8 * torch.finfo(torch.float32).eps
+            assert torch.allclose(average.weight, torch.stack(seen).mean(0), atol=room)
+    assert len(seen) == 6
+    assert (OptimizerConfig().averages, config.averages, OptimizerConfig(ema=0.9).averages) == (False, True, True)
