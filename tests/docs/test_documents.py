@@ -72,7 +72,7 @@ def test_commands_and_their_options_exist(path: Path) -> None:
         elif command == "reproduce":
             assert not rest or rest[0].startswith("-") or rest[0] in {*TABLES, "TABLE"}
             config = type(TABLES[rest[0] if rest and rest[0] in TABLES else "wasserstein-table"]["full"]())
-            known = {*option_names(config, None, "taut"), "--budget", "--out", "--resume", "--help"}
+            known = {*option_names(config, None, "taut"), "--out", "--resume", "--help"}
         else:
             module = __import__(f"taut.cli.{command}", fromlist=["Options"])
             known = set(option_names(module.Options, None, "taut"))
