@@ -52,16 +52,16 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(taut, tmp_path: Path, mon
     assert audited["bound"] == pytest.approx(best["lipschitz_bounds"][best["median_model"]], rel=1e-12)
 
     calls = []
-    update_average = learner.update_average
+    follow = learner.follow
 
     def interrupting(*arguments: object, **options: object) -> None:
-        update_average(*arguments, **options)
+        follow(*arguments, **options)
         calls.append(1)
         if len(calls) == 29:  # in the third of four cells
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(learner, "update_average", interrupting)
+        patch.setattr(learner, "follow", interrupting)
         assert taut("train", "fit-1d", *TINY, "--ema", "0.5", "--out", parts).code == 130
     assert taut("train", "--resume", parts).code == 0
     assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()

@@ -47,8 +47,8 @@ RECIPES: Mapping[str, Callable[[], Any]] = {
 }
 
 BUDGETS: Mapping[str, Mapping[str, Callable[[], Any]]] = {
-    "cifar10-fast": {"cpu": cifar10_fast, "gpu": cifar10_fast_gpu},
     "denoise": {"small": denoise, "full": denoise_full},
+    "cifar10-fast": {"small": cifar10_fast, "full": cifar10_fast_gpu},
     "mnist-linf-dist": {"small": mnist_linf_dist, "full": mnist_linf_dist_full},
     **{name: {"small": make, "full": published(make)} for name, make in LNETS.items()},
 }

@@ -76,7 +76,7 @@ def cifar10_lipnext() -> Config:
 
 
 def cifar10_fast() -> Config:
-    """The highest certified accuracy at 36/255 on CIFAR-10 in 20 minutes of two CPU cores; --budget gpu: 8 of a GPU."""
+    """The highest certified accuracy at 36/255 on CIFAR-10 in 20 minutes of two CPU cores; --budget full: for a GPU."""
     base = cifar10_sll()
     return replace(
         base,
