@@ -14,7 +14,7 @@ import torch
 NETWORK = ["--dataset", "digits", "--architecture", "convnet-xs", "--channels", "2", "--blocks", "1"]
 TINY = [
     *NETWORK, "--convolutions", "aol", "sll", "--minutes", "0.1", "--timed-updates", "3", "--batch-size", "64",
-    "--attack-samples", "10", "--attack-steps", "2", "--accelerator", "cpu",
+    "--attack-samples", "10", "--attack-steps", "2", "--accelerator", "cpu", "--activation", "relu",
 ]  # fmt: skip
 WARM, TIMED = 2, 3
 SECONDS = {"aol": [100.0, 50.0, 1.0, 30.0, 1.0], "sll": [100.0, 50.0, 2.0, 2.0, 0.5]}
