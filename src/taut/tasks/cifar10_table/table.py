@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_WIDE = 140
+_WIDE = 160
 """Columns of text that the whole table needs; in a narrower terminal what was run is left out, and what it reached
 stays."""
 _SIZES = {"xs": "XS", "l": "L"}
@@ -29,7 +29,7 @@ def print_table(result: Mapping[str, Any], *, written: Sequence[Path], console: 
 
 def layers_table(result: Mapping[str, Any], *, narrow: bool) -> Table:
     """A row for each layer; without what was run where it is `narrow`."""
-    from taut.reports.page.numbers import levels
+    from taut.reports.page.numbers import levels, upper
 
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     for name in ("layer", *([] if narrow else ["updates", "epochs", "seconds", "parameters"]), "clean"):
@@ -52,7 +52,7 @@ def layers_table(result: Mapping[str, Any], *, narrow: bool) -> Table:
             *([] if narrow else run),
             _percent(row["accuracy"]),
             *(_percent(row[kind][key]) for kind in kinds for key in keys),
-            *([] if narrow else [f"{row['lipschitz_bound']:.7g}"]),
+            *([] if narrow else [upper(row["lipschitz_bound"])]),
             *(_published(row["published"].get(size)) for size in sizes),
         )
     return table
