@@ -100,7 +100,7 @@ def test_a_radius_beyond_the_box_reaches_all_of_it_and_no_more(name: str, norm: 
 def test_radii_and_labels_of_other_types_are_taken_or_refused_in_a_sentence() -> None:
     model = linear()
     inputs, labels = samples(model)
-    for eps in (np.float32(0.5), torch.tensor(0.5), [0.5], (np.float64(0.5),)):
+    for eps in (np.float32(0.5), torch.tensor(0.5), [0.5], (np.float64(0.5),), np.array([0.5]), torch.tensor([0.5])):
         assert run_attack("fgsm", model, inputs, labels.int(), eps=eps).radii == (0.5,)
     for eps in (True, 0.0, math.inf, [0.1, -1.0]):
         with pytest.raises(ValueError, match="eps must be positive numbers"):

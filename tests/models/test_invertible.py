@@ -16,7 +16,7 @@ EPS = torch.finfo(torch.float64).eps
 def network(features: int = 2, **options) -> InvertibleNetwork:
     torch.manual_seed(0)
     made = InvertibleNetwork(features, **{"blocks": 3, "width": 8, "depth": 1, "lipschitz": 0.7, **options}).double()
-    made.first.set_from_(3 * torch.randn(500, features, dtype=torch.float64) + 1)
+    made.first.set_from_([3 * torch.randn(500, features, dtype=torch.float64) + 1])
     return made
 
 

@@ -1,6 +1,7 @@
 """Pieces of the classification task: estimates, consistency of proof and attack, what is written."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,18 @@ def test_an_attack_within_a_certified_radius_is_an_error_that_keeps_the_sample(t
     assert str(tmp_path / "violation.safetensors") in str(refusal.value)
     assert int(saved["index"]) == sample
     assert torch.equal(saved["input"], split.inputs[sample])
+
+
+def test_a_network_without_gradients_cannot_be_attacked_and_that_is_said() -> None:
+    class Detached(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.detach()
+
+    model, config = torch.nn.Sequential(folded(), Detached()), EvaluationConfig(attack_samples=4, attack_steps=2)
+    inputs = small_split(4).inputs  # all of them right: what is wrong already needs no attack
+    for attack in (partial(measure.attacked, seed=0, quiet=True), measure.attacked_once):
+        with pytest.raises(UserError, match="cannot attack this network: "):
+            attack(model, data.Split(inputs=inputs, labels=model(inputs).argmax(dim=1)), config, device="cpu")
 
 
 def test_a_false_certificate_is_refuted_by_the_attack(tmp_path: Path) -> None:

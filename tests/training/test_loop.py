@@ -17,6 +17,7 @@ from taut.training.augment import Augmentation
 from taut.training.checkpoint import load_checkpoint
 from taut.training.engine import EngineConfig
 from taut.training.interrupt import Interrupted, interruptible
+from taut.training.loop import _summary
 from taut.training.optimizers import OptimizerConfig
 from taut.training.run_folder import RunFolder
 from taut.training.supervised import Job, fit
@@ -189,6 +190,10 @@ def test_a_held_out_loss_that_is_not_finite_ends_the_run_too(tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"training diverged: held-out loss is inf at step 10 of 15 \(.*smaller --lr\)"):
         run(job, tmp_path / "run")
     assert [line["step"] for line in lines(tmp_path / "run") if line["kind"] == "valid"] == [5]
+
+
+def test_a_figure_that_is_not_a_number_is_left_out_of_the_line() -> None:
+    assert _summary({"loss": None, "accuracy": 0.5}) == "accuracy 0.5"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

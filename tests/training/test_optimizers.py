@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from taut import nn as tnn
 from taut.errors import UsageError
 from taut.training.ema import averaged_copy, follow, update_average
 from taut.training.optimizer_state import optimizer_tensors, restore_optimizer
@@ -126,6 +127,20 @@ def test_the_average_is_the_weighted_sum_of_what_it_saw() -> None:
         update_average(average, model, decay=0.9, step=step)
     assert torch.allclose(average.weight.double(), expected, rtol=1e-5, atol=1e-6)
     assert not average.weight.requires_grad
+
+
+def test_running_statistics_are_averaged_with_the_parameters_and_other_buffers_copied() -> None:
+    model = nn.Sequential(tnn.BatchCentering(2), nn.Linear(2, 2))
+    model[1].register_buffer("power", torch.zeros(()))
+    average, means = averaged_copy(model), []
+    for step in range(4):
+        model(torch.randn(5, 2))
+        model[1].power.fill_(float(step))
+        means.append(model[0].running_mean.clone())
+        follow(average, model, OptimizerConfig(swa=1.0), step=step, total=4)
+    assert torch.allclose(average[0].running_mean, torch.stack(means).mean(0), atol=1e-6)
+    assert not torch.allclose(average[0].running_mean, means[-1], atol=1e-3)
+    assert (int(average[0].num_batches_tracked), float(average[1].power)) == (4, 3.0)
 
 
 def test_the_equal_average_is_the_mean_over_the_last_share_of_the_run() -> None:

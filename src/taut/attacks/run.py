@@ -2,9 +2,9 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import SupportsFloat
+from typing import Any, SupportsFloat, cast
 
 import torch
 from jaxtyping import Float, Shaped
@@ -50,7 +50,7 @@ def run_attack(
     inputs: Float[Tensor, "samples *shape"],
     labels: Shaped[Tensor, " samples"],
     *,
-    eps: SupportsFloat | Sequence[SupportsFloat] | None = None,
+    eps: SupportsFloat | Iterable[SupportsFloat] | None = None,
     norm: str = "l2",
     steps: int | None = None,
     restarts: int | None = None,
@@ -130,8 +130,9 @@ def run_attack(
     return AttackOutcome(settings=chosen, radii=radii, result=AttackResult(broken_at, example))
 
 
-def _radii(name: str, eps: SupportsFloat | Sequence[SupportsFloat] | None) -> tuple[float, ...]:
-    given = () if eps is None else tuple(eps) if isinstance(eps, Sequence) else (eps,)
+def _radii(name: str, eps: SupportsFloat | Iterable[SupportsFloat] | None) -> tuple[float, ...]:
+    several = hasattr(eps, "__iter__") and getattr(eps, "ndim", 1) > 0  # a tensor of no dimension is one number
+    given: tuple[Any, ...] = () if eps is None else tuple(cast("Any", eps)) if several else (eps,)
     radii = tuple(sorted(float(radius) for radius in given))
     if any(isinstance(radius, bool) for radius in given) or not all(0 < radius < math.inf for radius in radii):
         raise ValueError(f"eps must be positive numbers, got {eps}")

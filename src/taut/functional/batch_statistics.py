@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from taut.functional._precision import at_least_float32
 
@@ -62,3 +62,8 @@ class _SumOverProcesses(torch.autograd.Function):
         total = grads[0].clone(memory_format=torch.contiguous_format)
         distributed.all_reduce(total)
         return total
+
+
+def keeps_statistics(module: nn.Module) -> bool:
+    """Whether buffers of `module` itself are statistics of the batches of training, as those of torch's batch norms."""
+    return "num_batches_tracked" in module._buffers

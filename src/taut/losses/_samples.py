@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from taut.functional.batch_statistics import keeps_statistics
+
 _OF_EACH = nn.modules.instancenorm._InstanceNorm
 """Has running statistics, but each sample is normalised by its own."""
 
@@ -23,7 +25,7 @@ def one_each(values: Tensor, inputs: Tensor) -> Tensor:
 def refuse_batch_norm(function: Callable[[Tensor], Tensor]) -> None:
     """ValueError for a module with a layer in training mode that takes statistics of the batch."""
     for name, module in function.named_modules() if isinstance(function, nn.Module) else ():
-        counts = "num_batches_tracked" in module._buffers and not isinstance(module, _OF_EACH)
+        counts = keeps_statistics(module) and not isinstance(module, _OF_EACH)
         if module.training and (counts or isinstance(module, nn.modules.batchnorm._BatchNorm)):
             raise ValueError(
                 f"layer {name} ({type(module).__name__}) mixes samples, so they have no gradients of their own"

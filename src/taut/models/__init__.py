@@ -17,10 +17,12 @@ from taut.models.liresnet import liresnet
 from taut.models.mlp import mlp
 from taut.models.resnets import resnet
 from taut.models.sll import sll_network
+from taut.models.standardise import Standardise
 
 __all__ = [
     "ClassifierOptions",
     "InvertibleNetwork",
+    "Standardise",
     "UnitActivity",
     "classifier_convolutions",
     "classifier_linears",

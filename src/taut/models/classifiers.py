@@ -1,7 +1,7 @@
 """The classifiers by name: what `model.architecture` of a configuration chooses among."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from torch import nn
@@ -15,6 +15,7 @@ from taut.models.liresnet import liresnet
 from taut.models.mlp import mlp
 from taut.models.resnets import PLANS, resnet
 from taut.models.sll import SLL_SIZES, sll_network
+from taut.models.standardise import Standardise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,12 @@ class ClassifierOptions:
     """Steps of bjorck layers; 0 is the limit."""
     relaxation: str = "soft"
     """How layers of distances are relaxed."""
+    inputs: str = "as-is"
+    """What comes before the first layer; a key of `INPUTS`."""
+
+
+INPUTS = {"as-is": None, "centred": False, "standardised": True}
+"""What can come before the first layer: nothing, or `Standardise` that subtracts means, without and with scales."""
 
 
 Builder = Callable[[tuple[int, ...], int, ClassifierOptions], nn.Module]
@@ -61,7 +68,7 @@ def classifiers() -> dict[str, Builder]:
     >>> [type(layer).__name__.removeprefix("Parametrized") for layer in net]
     ['Flatten', 'BjorckLinear', 'MaxMin', 'UnitNormLinear']
     """
-    return {
+    known = {
         "mlp": _built(mlp, *_DENSE, *_ACTIVATED, *_LAST, "dropout", "bjorck_steps"),
         "lenet": _built(lenet, *_CONVOLVED, *_DENSE, *_ACTIVATED, *_LAST, "dropout", "bjorck_steps"),
         "distances": _built(distance_net, *_DENSE, "relaxation", "lipschitz", "dropout"),
@@ -81,6 +88,21 @@ def classifiers() -> dict[str, Builder]:
         "lipnext": _built(lipnext, "channels", "blocks", "linear", *_LAST),
         **{name: _residual(name) for name in PLANS},
     }
+    return {name: _with_inputs(build) for name, build in known.items()}
+
+
+def _with_inputs(build: Builder) -> Builder:
+    """The networks of `build`, behind what `options.inputs` asks for."""
+
+    def built(shape: tuple[int, ...], classes: int, options: ClassifierOptions) -> nn.Module:
+        network = build(shape, classes, replace(options, inputs="as-is"))
+        if options.inputs not in INPUTS:
+            raise ValueError(f"inputs must be one of {', '.join(INPUTS)}, got {options.inputs!r}")
+        if (scaled := INPUTS[options.inputs]) is None:
+            return network
+        return nn.Sequential(Standardise(shape[0], spatial=len(shape) - 1, scaled=scaled), network)
+
+    return built
 
 
 _DENSE = ("linear", "width", "depth")

@@ -13,8 +13,8 @@ from taut import certify
 from taut import nn as tnn
 from taut.functional import FixedPoint, attach_gradient, log_abs_det
 from taut.models._parts import dense_layers, named
-from taut.models._standardise import Standardise
 from taut.models.critics import critic_activations, critic_linears
+from taut.models.standardise import Standardise
 
 UP = 1.0 + 2.0**-48
 """More than what a few float64 roundings take from a product."""

@@ -3,8 +3,9 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from taut.functional.batch_statistics import keeps_statistics
 from taut.training.optimizers import OptimizerConfig
 
 
@@ -14,7 +15,8 @@ def averaged_copy(model: nn.Module) -> nn.Module:
 
 
 def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
-    """Move the parameters of `average` towards those of `model` after update `step` (from 0); buffers are copied.
+    """Move the parameters of `average` towards those of `model` after update `step` (from 0), and running statistics
+    with them, whose averages are those of the averaged network but for its curvature; other buffers are copied.
 
     The decay grows as min(decay, (1 + step) / (10 + step)), so that the initial weights are soon forgotten. A
     constrained layer computes its weight from its parameters, so the averaged model satisfies the same constraint.
@@ -25,7 +27,7 @@ def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: 
 def update_equal_average(average: nn.Module, model: nn.Module, *, start: int, step: int) -> None:
     """Make the parameters of `average` the mean of those of `model` after the updates from `start` to `step`.
 
-    Before `start` they are those of `model`. Buffers are copied, and constraints kept, as above.
+    Before `start` they are those of `model`. Buffers are treated, and constraints kept, as above.
     """
     _move(average, model, 1 / max(1, step - start + 1))
 
@@ -40,6 +42,18 @@ def follow(average: nn.Module, model: nn.Module, config: OptimizerConfig, *, ste
 
 @torch.no_grad()
 def _move(average: nn.Module, model: nn.Module, weight: float) -> None:
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), weight)
+    torch._foreach_lerp_(_moving(average), _moving(model), weight)
+    moved = {id(tensor) for tensor in _moving(average)}
     for mine, current in zip(average.buffers(), model.buffers(), strict=True):
-        mine.copy_(current)
+        if id(mine) not in moved:
+            mine.copy_(current)
+
+
+def _moving(model: nn.Module) -> list[Tensor]:
+    statistics = [
+        buffer
+        for module in filter(keeps_statistics, model.modules())
+        for buffer in module.buffers(recurse=False)
+        if buffer.is_floating_point()
+    ]
+    return [*model.parameters(), *statistics]

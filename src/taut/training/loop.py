@@ -203,4 +203,4 @@ class _Loop:
 
 
 def _summary(figures: Mapping[str, Any]) -> str:
-    return " ".join(f"{name} {figures[name]:.4g}" for name in _SHOWN if name in figures)
+    return " ".join(f"{name} {figures[name]:.4g}" for name in _SHOWN if figures.get(name) is not None)

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from taut.attacks import METHODS, AttackOutcome, run_attack
 from taut.data import Dataset, Split
-from taut.errors import UserError
 from taut.files import write_json, write_tensors
 from taut.reports.attack import write_attack_page
-from taut.tasks.classification.measure import check_radii, guide, quickest
+from taut.tasks.classification.measure import attackable, check_radii, guide, quickest
 from taut.tasks.classification.proven import Proven
 from taut.training.progress import progress
 
@@ -38,27 +37,24 @@ def attack_split(
     quiet: bool = False,
 ) -> AttackOutcome:
     """Attack the first `samples` of `split`, with a bar. Raises UserError where the attack cannot be run."""
-    with progress(f"attacking ({name})", 100, show=not quiet) as reporter:
-        try:
-            return run_attack(
-                name,
-                quickest(model),
-                split.inputs[:samples],
-                split.labels[:samples],
-                eps=radii,
-                norm=norm,
-                steps=steps,
-                restarts=restarts,
-                loss=loss,
-                seed=seed,
-                # smaller batches where a bar has nothing else to show
-                batch_size=100 if METHODS[name].minimal else 500,
-                device=device,
-                progress=lambda done, total: reporter.advance(100 * done // total),
-                guide=guide(model),
-            )
-        except (ValueError, TypeError) as error:
-            raise UserError(f"cannot attack this network: {' '.join(str(error).split())}") from error
+    with progress(f"attacking ({name})", 100, show=not quiet) as reporter, attackable():
+        return run_attack(
+            name,
+            quickest(model),
+            split.inputs[:samples],
+            split.labels[:samples],
+            eps=radii,
+            norm=norm,
+            steps=steps,
+            restarts=restarts,
+            loss=loss,
+            seed=seed,
+            # smaller batches where a bar has nothing else to show
+            batch_size=100 if METHODS[name].minimal else 500,
+            device=device,
+            progress=lambda done, total: reporter.advance(100 * done // total),
+            guide=guide(model),
+        )
 
 
 def conclude(

@@ -106,6 +106,9 @@ class ModelConfig:
     products; lp the published l_p norm. Both tend to the same distance as p grows, see --p-start."""
     lipschitz: float = 1.0
     """Lipschitz constant of each logit, by construction where every layer is constrained."""
+    inputs: Literal["as-is", "centred", "standardised"] = "as-is"
+    """Subtract the mean of each channel of the training pictures, and divide by its deviation (standardised), which
+    makes the network steeper: every bound, radius and loss counts it."""
     dropout: float = 0.0
     """Share of the hidden features that training sets to 0, the others grow by 1/(1 - dropout); evaluation and
     certificates have none of it."""

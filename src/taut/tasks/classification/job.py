@@ -35,7 +35,7 @@ def build_job(
 ) -> Job:
     """What `taut.training.supervised.fit` is to do with `model`: on the training split of `dataset`, which is held, or
     on `stream`, of which `dataset` is the head."""
-    constants = head_constants(model, lipschitz=config.model.lipschitz, norm=config.evaluation.norm)
+    constants = head_constants(model, config.model, norm=config.evaluation.norm)
     loss = build_loss(config.loss, constants=constants)
     of_batch, reseed = build_objective(config, model)
     return Job(
@@ -53,6 +53,6 @@ def build_job(
         stream=streamed.batches(stream, config) if stream else None,
         validate=streamed.validation(stream, config, loss, device)
         if stream
-        else validation(dataset.test, loss, config.evaluation, device),
+        else validation(dataset.test, loss, config.evaluation, config.model, device),
         validate_every=config.evaluation.validate_every,
     )

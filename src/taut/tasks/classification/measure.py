@@ -2,6 +2,8 @@
 
 import copy
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -102,7 +104,7 @@ def attacked(
 ) -> AttackResult:
     """Outcome of attacking the first `config.attack_samples` samples of `split` at every radius."""
     count = min(config.attack_samples, len(split))
-    with progress("attacking", count * len(config.radii), show=not quiet) as reporter:
+    with progress("attacking", count * len(config.radii), show=not quiet) as reporter, attackable():
         return attacks.attack_accuracy(
             quickest(model),
             split.inputs[:count],
@@ -117,6 +119,15 @@ def attacked(
             advance=reporter.advance,
             guide=guide(model),
         )
+
+
+@contextmanager
+def attackable() -> Iterator[None]:
+    """Where an attack refuses a network, such as one whose gradients are not finite, say so in a UserError."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UserError(f"cannot attack this network: {' '.join(str(error).split())}") from error
 
 
 _LOSSES: tuple[Literal["cross-entropy", "margin"], ...] = ("cross-entropy", "margin")
@@ -139,7 +150,10 @@ def attacked_once(
         points, labels = split.inputs[rows].to(device), split.labels[rows].to(device)
         tried = [(0.0, _LOSSES[0]), *itertools.product(sorted(config.radii), _LOSSES)]
         for eps, loss in tried:
-            found = attacks.fgsm(searched, points, labels, eps=eps, norm=config.norm, loss=loss) if eps else points
+            found = points
+            if eps:
+                with attackable():
+                    found = attacks.fgsm(searched, points, labels, eps=eps, norm=config.norm, loss=loss)
             with torch.no_grad():
                 wrong = (~(attacks.margins(judge(found.double()), labels) > 0)).cpu()
             new = rows[wrong & torch.isinf(broken_at[rows])]

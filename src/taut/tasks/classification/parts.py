@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -93,13 +93,37 @@ def _plain_loss(config: LossConfig, reduction: Literal["mean", "none"]) -> Loss:
     return partial(F.cross_entropy, reduction=reduction)
 
 
-def head_constants(model: nn.Module, *, lipschitz: float, norm: Norm) -> Constants:
+def set_inputs_(model: nn.Module, split: Split) -> None:
+    """Set what `model` subtracts and divides by before its first layer, where it does, from the pictures of `split`."""
+    for module in model.modules():
+        if isinstance(module, models.Standardise):
+            module.set_from_(as_inputs(part) for part in split.stored.split(1000))
+
+
+def input_scale(model: nn.Module, config: ModelConfig) -> float:
+    """Lipschitz constant of what comes before the first layer of `model`, which may be folded."""
+    if config.inputs == "as-is":
+        return 1.0
+    first = next(module for module in model.modules() if next(module.children(), None) is None)
+    scale = first.scale if isinstance(first, models.Standardise) else first.weight
+    assert isinstance(scale, Tensor)
+    return float(scale.detach().abs().max())
+
+
+def steepness(model: nn.Module, config: ModelConfig, *, folded: bool = False) -> Callable[[], float]:
+    """The product of what is before the first layer of `model` and the factor behind its last, which a folded head has
+    in its rows; found when it is asked for first, as training may start from other values."""
+    return cache(lambda: (1.0 if folded else config.lipschitz) * input_scale(model, config))
+
+
+def head_constants(model: nn.Module, config: ModelConfig, *, norm: Norm, folded: bool = False) -> Constants:
     """Constants of the differences of two logits of `model` as it is when they are asked for, as they would be if the
-    layers before the last had the constant 1; `lipschitz` is a factor of the logits behind the last layer."""
+    layers before the last had the constant 1 but for its `steepness`."""
     heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
     head = heads[-1] if heads else None
+    factor = steepness(model, config, folded=folded)
     return lambda classes: losses.pair_constants(
-        classes, None if head is None else head.weight, lipschitz=lipschitz, norm=norm
+        classes, None if head is None else head.weight, lipschitz=factor(), norm=norm
     )
 
 
@@ -115,7 +139,7 @@ def objective(loss: Loss) -> Callable[[nn.Module, tuple[Tensor, ...]], dict[str,
 
 
 def validation(
-    split: Split, loss: Loss, config: EvaluationConfig, device: torch.device
+    split: Split, loss: Loss, config: EvaluationConfig, inputs: ModelConfig, device: torch.device
 ) -> Callable[[nn.Module], dict[str, Any]]:
     """Loss, accuracy and an estimate of certified accuracy on `split`, for the log."""
     stored, labels = split.stored.to(device), split.labels.to(device)
@@ -130,7 +154,7 @@ def validation(
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
         }
         if config.certify and is_constrained(model):
-            radius = radius_estimate(plain, logits, labels, config.norm)
+            radius = radius_estimate(plain, logits, labels, config.norm) / input_scale(plain, inputs)
             found["certified_estimate"] = {f"{eps:g}": float((radius > eps).float().mean()) for eps in config.radii}
         return found
 

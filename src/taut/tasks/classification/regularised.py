@@ -12,8 +12,9 @@ from torch.nn.utils import parametrize
 from taut import losses
 from taut.data import Problem
 from taut.errors import UsageError
+from taut.functional.batch_statistics import keeps_statistics
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, head_constants, is_constrained, objective
+from taut.tasks.classification.parts import build_loss, head_constants, is_constrained, objective, steepness
 from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.training.ascent import ascend
 from taut.training.seeding import stream
@@ -28,7 +29,7 @@ def build_objective(
     config: Config, model: nn.Module
 ) -> tuple[Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]], Callable[[int, int], None]]:
     """Metrics of a batch, and what is called with step and process before."""
-    constants = head_constants(model, lipschitz=config.model.lipschitz, norm=config.evaluation.norm)
+    constants = head_constants(model, config.model, norm=config.evaluation.norm)
     if not config.regularisation.active:
         return objective(build_loss(config.loss, constants=constants)), lambda step, rank: None
     made = RegularisedObjective(
@@ -37,7 +38,7 @@ def build_objective(
         build_loss(config.loss, reduction="none", constants=constants),
         seed=config.seed,
         norm=config.evaluation.norm,
-        lipschitz=config.model.lipschitz,
+        lipschitz=steepness(model, config.model),
     )
     return made, made.reseed
 
@@ -83,10 +84,10 @@ class RegularisedObjective:
         *,
         seed: int,
         norm: str = "l2",
-        lipschitz: float = 1.0,
+        lipschitz: Callable[[], float] = lambda: 1.0,
     ) -> None:
         """`model` is the module inside the network, `each` the loss of each sample from logits and labels; `norm` and
-        `lipschitz`, the factor of the logits, are of the certificate."""
+        `lipschitz`, the steepness of the network, are of the certificate."""
         self.config, self.model, self.each = config, model, each
         self.seed, self.norm, self.lipschitz = seed, norm, lipschitz
         self.reseed(0, 0)
@@ -173,7 +174,7 @@ class RegularisedObjective:
             "wgan_gp": lambda: self._own_logit_penalty(inputs, labels),
             "orthogonality": lambda: losses.orthogonality_penalty(self.model),
             "certificate": lambda: losses.certificate_regularisation(
-                self.model(inputs), labels, last_linear(self.model).weight, lipschitz=self.lipschitz, norm=self.norm
+                self.model(inputs), labels, last_linear(self.model).weight, lipschitz=self.lipschitz(), norm=self.norm
             ),
         }
         return {name: term() for name, term in known.items() if getattr(config, name)}
@@ -221,7 +222,7 @@ def _share_right(logits: Tensor, labels: Tensor) -> Tensor:
 @contextmanager
 def _statistics_kept(model: nn.Module) -> Iterator[None]:
     """Running statistics of batch norms and centrings go back to what they were: passes inside follow copies."""
-    kept = [(module, dict(module._buffers)) for module in model.modules() if "num_batches_tracked" in module._buffers]
+    kept = [(module, dict(module._buffers)) for module in filter(keeps_statistics, model.modules())]
     try:
         for module, buffers in kept:
             for name, value in buffers.items():

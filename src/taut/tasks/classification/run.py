@@ -19,7 +19,7 @@ from taut.tasks.activations import write_activations
 from taut.tasks.classification import measure, outcome, streamed
 from taut.tasks.classification.config import Config
 from taut.tasks.classification.job import build_job, check_network
-from taut.tasks.classification.parts import build_loss, build_model, check_fit, head_constants
+from taut.tasks.classification.parts import build_loss, build_model, check_fit, head_constants, set_inputs_
 from taut.tasks.classification.saved import network_problem, read_config
 from taut.tasks.classification.start import earlier, load_start
 from taut.tasks.classification.streamed import Streamed, is_streamed, open_streamed
@@ -75,6 +75,7 @@ def _prepare(config: Config, fabric: Fabric, *, fresh: bool) -> _Prepared:
     if isinstance(found, Chosen):
         check_batches(len(dataset.train), config.data.batch_size, fabric.world_size)
     model = build_model(config.model, dataset.problem)
+    set_inputs_(model, dataset.train)
     if isinstance(found, Streamed):
         streamed.check_sizes(config, model)
         if config.stream.channels_last:  # before the processes are joined, which keep gradients in the same layout
@@ -177,7 +178,7 @@ def _streamed(prepared: _Prepared, config: Config) -> Callable[[nn.Module, Sessi
         return lambda model, session: {}
 
     def measured(model: nn.Module, session: Session) -> dict[str, Any]:
-        constants = head_constants(model, lipschitz=1.0, norm=config.evaluation.norm)  # a folded head has its factor
+        constants = head_constants(model, config.model, norm=config.evaluation.norm, folded=True)
         loss, device = build_loss(config.loss, constants=constants), session.fabric.device
         return {"held_out": streamed.held_out(copy.deepcopy(model), found, config, loss, device, quiet=False)}
 

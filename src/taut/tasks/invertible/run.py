@@ -72,7 +72,7 @@ def _prepare(config: Config, fabric: Fabric) -> _Prepared:
     if config.evaluation.transport_samples:
         transported(problem.held_out[:2], problem.others[:2])  # that POT is missing is said at once
     network = build_network(config.network, problem.features)
-    network.first.set_from_(problem.standardising(config.seed))
+    network.first.set_from_([problem.standardising(config.seed)])
     check_inverse(network, config, features=problem.features)
     return _Prepared(problem, network)
 

@@ -88,7 +88,9 @@ def _measure(
         split=split,
         some=_first(split, options.gradient_samples),
         certificate=certificate,
-        loss=build_loss(run.config.loss, constants=head_constants(model, lipschitz=1.0, norm=config.norm)),
+        loss=build_loss(
+            run.config.loss, constants=head_constants(model, run.config.model, norm=config.norm, folded=True)
+        ),
         norm=config.norm,
         device=device,
         options=options,
