@@ -1,9 +1,11 @@
 """Runs that are stopped, killed or damaged; and runs of two processes."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,24 +164,34 @@ loop._Loop.run = watched
 """
 
 
-def test_two_processes_train_as_one(taut, tiny, no_report, tmp_path: Path) -> None:
-    """Same parameters on both ranks, and those of a single process within rounding."""
-    import os
-    import sys
+CENTRED = ["--architecture", "liresnet", "--channels", "4", "--blocks", "1", "--width", "8", "--depth", "1"]
+"""Of a network with running means, on top of those of a tiny run."""
+PROCESSES = ["--devices", "2", "--strategy", "ddp"]
 
-    script = tmp_path / "two.py"
-    script.write_text(f"import sys\nfrom taut.cli import main\n{RANKS_APART}\nsys.exit(main())\n")
-    out, alone = tmp_path / "two", tmp_path / "one"
-    options = [*tiny, "--augment-shift", "1", "--attack-samples", "0", "--epochs", "1", "--linear", "cayley"]
-    processes = ["--devices", "2", "--strategy", "ddp"]
-    command = [sys.executable, script, "train", "digits", *options, *processes, "--out", out]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    shown = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=200, env=environment, check=False
+
+def together(script: Path, prelude: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`taut ARGUMENTS` in processes of its own, each of which runs `prelude` first."""
+    script.write_text(f"import sys\nfrom taut.cli import main\n{prelude}\nsys.exit(main())\n")
+    return subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+        start_new_session=True,
     )
+
+
+def test_two_processes_train_as_one(taut, tiny, no_report, tmp_path: Path) -> None:
+    """Same parameters and running means on both ranks, and those of a single process within rounding."""
+    out, alone = tmp_path / "two", tmp_path / "one"
+    options = [*tiny, *CENTRED, "--linear", "cayley", "--augment-shift", "1", "--attack-samples", "0", "--epochs", "1"]
+    shown = together(tmp_path / "two.py", RANKS_APART, "train", "digits", *options, *PROCESSES, "--out", out)
     assert shown.returncode == 0, shown.stderr
     ranks = [safetensors.torch.load_file(f"{out}.rank{rank}") for rank in (0, 1)]
     assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
+    assert any(name.endswith("running_mean") for name in ranks[0])
     assert shown.stdout.count("held-out samples") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two", "two.py", "two.rank0", "two.rank1"]
     assert taut("train", "digits", *options, "--out", alone).code == 0
@@ -187,3 +199,25 @@ def test_two_processes_train_as_one(taut, tiny, no_report, tmp_path: Path) -> No
     for name, tensor in single.items():
         # Adam divides by the root of the second moment, so that rounding of tiny gradients shows at full size.
         assert torch.allclose(ranks[0][name], tensor, atol=1e-4), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_two_processes_that_are_killed_go_on_to_the_same_weights(tiny, precision: str, tmp_path: Path) -> None:
+    """Parts of batches, averages, lookahead and augmentation too."""
+    options = [*tiny, *CENTRED, *PROCESSES, "--precision", precision, "--accumulate", "2", "--ema", "0.9"]
+    options += ["--lookahead", "3", "--augment-shift", "1", "--augment-flip", "--attack-samples", "0"]
+    whole, killed, script = tmp_path / "whole", tmp_path / "killed", tmp_path / "two.py"
+    shown = together(script, RANKS_APART, "train", "digits", *options, "--out", whole)
+    assert shown.returncode == 0, shown.stderr
+    ranks = [safetensors.torch.load_file(f"{whole}.rank{rank}") for rank in (0, 1)]
+    assert all(torch.equal(ranks[0][name], ranks[1][name]) for name in ranks[0])
+    dying = DIE_WHILE_SAVING.replace("os.kill(os.getpid(), ", "os.killpg(0, ")
+    shown = together(script, dying, "train", "digits", *options, "--checkpoint-seconds", "0", "--out", killed)
+    assert shown.returncode == -signal.SIGKILL
+    assert not (killed / "result.json").exists()
+    assert len(steps(killed)) > 0
+    shown = together(script, "", "train", "--resume", killed)
+    assert shown.returncode == 0, shown.stderr
+    assert same(killed, whole)
+    assert steps(killed) == steps(whole)
