@@ -91,6 +91,8 @@ def test_list_shows_recipes_layers_and_activations(taut) -> None:
         (["train", "digits", "--widht", "3"], "unknown option --widht; did you mean --width?"),
         (["train", "digits", "extra"], "unexpected argument 'extra'"),
         (["train", "digits", "--lr", "fast"], "--lr takes a number, got fast"),
+        (["train", "digits", "--lr", "1/0"], "--lr takes a number, got 1/0"),
+        (["train", "digits", "--radii", "0.1", "one"], "--radii cannot be 0.1 one"),
         (["train", "digits", "--epochs", "1.5"], "--epochs takes a whole number, got 1.5"),
         (["train", "classify", "--decay", "5e-4"], "unknown option --decay; did you mean --weight-decay?"),
         (["train", "digits", "--temperature", "inf"], "temperature must be a positive number, got inf"),
@@ -241,3 +243,11 @@ def test_verifying_a_folder_says_that_it_is_one(taut, tmp_path) -> None:
     shown = taut("verify", tmp_path)
     assert shown.code == 1
     assert f"{tmp_path} is a folder" in shown.err
+
+
+def test_numbers_can_be_fractions() -> None:
+    from taut.cli.parse import parse
+    from taut.tasks.classification import Config
+
+    config = parse(Config, ["--radii", "36/255", "1", "--lr", "1/8", "--optimizer", "adam"], prog="taut")
+    assert (config.evaluation.radii, config.optimizer.lr) == ((36 / 255, 1.0), 0.125)

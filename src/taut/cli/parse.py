@@ -19,6 +19,33 @@ _MARKERS = (
 )
 
 
+_REGISTRY = tyro.constructors.ConstructorRegistry()
+
+
+@_REGISTRY.primitive_rule
+def _number(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec | None:
+    """Numbers are written as python does, or as a fraction of two: 36/255 is a radius of pictures."""
+    if info.type is not float:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT",
+        instance_from_str=lambda words: _fraction(words[0]),
+        is_instance=lambda value: isinstance(value, float),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _fraction(word: str) -> float:
+    over, found, under = word.partition("/")
+    if not found:
+        return float(word)
+    try:
+        return float(over) / float(under)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"could not convert string to float: {word!r}") from None
+
+
 def parse(cls: Any, arguments: Sequence[str], *, prog: str, default: Any = None, description: str | None = None) -> Any:
     """An instance of the dataclass `cls` made from `arguments`; --help prints its fields and ends the program.
 
@@ -36,6 +63,7 @@ def parse(cls: Any, arguments: Sequence[str], *, prog: str, default: Any = None,
                 description=description,
                 config=_MARKERS,
                 return_unknown_args=True,
+                registry=_REGISTRY,
                 **given,
             )
     except SystemExit as stop:
@@ -66,6 +94,9 @@ def _sentence(box: str) -> str:
     ):
         option, reason, word = found.groups()
         return f"{option} takes {'a whole number' if 'int' in reason else 'a number'}, got {word}"
+    if found := re.match(r"Error parsing (\S+): Could not find valid parse for arguments: \[(.*?)\]", text):
+        given = " ".join(re.findall(r"[^', ]+", found[2]))
+        return f"{found[1]} cannot be {given}"
     return f"{title.strip().lower()}: {text}" if text else title.strip()
 
 

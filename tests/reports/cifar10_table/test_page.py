@@ -76,7 +76,7 @@ def test_every_number_of_the_table_is_on_the_page(run_dir: Path) -> None:
             assert set(known.values()) <= set(page.values)
         assert f"{row['updates']} {row['epochs']:.2f}" in page.text
         assert f"{row['folder']}/report.html" in page.source
-    assert page.text.count("36/255 72/255 108/255 255/255") == 2
+    assert page.text.count("36/255 72/255 108/255 1") == 2
     assert "24 hours of one GPU" in page.text
     assert "first 200 of them" in page.text
     assert "rko, 42.20 % clean" in page.text.replace("\u202f", " ")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from taut.reports.folder.metrics import Metrics, Point
-from taut.reports.page.numbers import NORM_NAMES
+from taut.reports.page.numbers import NORM_NAMES, levels
 from taut.reports.pictures.style import Palette, Picture, new_figure, percent_axis, picture
 
 
@@ -67,13 +67,13 @@ def _draw_estimate(axes: Axes, metrics: Metrics, radii: list[float], norm: str |
     lasts = []
     for color, radius in zip(_ramp(palette, len(radii)), radii, strict=True):
         values = [_estimates(point).get(radius, np.nan) for point in metrics.valid]
-        axes.plot(epochs, values, color=color, marker="o", markersize=3, label=f"{radius:g}")
+        axes.plot(epochs, values, color=color, marker="o", markersize=3, label=levels(radius))
         lasts.append(values[-1])
     percent_axis(axes, top=1.005)
     axes.set_title("Certified, estimate" if norm is None else f"Certified at {NORM_NAMES[norm]} radius, estimate")
     for radius, height in zip(radii, spread_out(lasts, gap=0.075), strict=True):
         words = {"textcoords": "offset points", "verticalalignment": "center", "annotation_clip": False}
-        axes.annotate(f"{radius:g}", (epochs[-1], height), (7, 0), fontsize=8.5, color=palette.ink, **words)
+        axes.annotate(levels(radius), (epochs[-1], height), (7, 0), fontsize=8.5, color=palette.ink, **words)
 
 
 def spread_out(heights: list[float], *, gap: float) -> list[float]:

@@ -65,14 +65,16 @@ def _rounded(value: float, rounding: str, decimals: int) -> str:
         return f"{digits}e{power}"
 
 
-def levels(radius: float) -> str:
-    """A radius as published tables of pictures write it, in levels of grey, where it is a whole number of them.
+def levels(radius: float | str) -> str:
+    """A radius, or its key in result.json, in six digits; as a fraction of 255, the levels of a picture, where it is a
+    whole number of them and not a short decimal fraction.
 
-    >>> levels(36 / 255), levels(1.0), levels(0.3)
-    ('36/255', '255/255', '0.3')
+    >>> levels(36 / 255), levels("0.141176"), levels(1.0), levels(0.3)
+    ('36/255', '36/255', '1', '0.3')
     """
-    count = round(255 * radius)
-    return f"{count}/255" if count and abs(255 * radius - count) < 1e-9 else f"{radius:g}"
+    key = radius if isinstance(radius, str) else f"{radius:g}"
+    count = round(255 * float(key))
+    return f"{count}/255" if count and len(key) > 6 and key == f"{count / 255:g}" else key
 
 
 def whole(value: int) -> str:

@@ -41,6 +41,8 @@ def print_result(
 
 def accuracy_table(figures: Mapping[str, Any]) -> Table:
     """Certified and attacked accuracy by radius; the first row, radius 0, is the clean accuracy."""
+    from taut.reports.page.numbers import levels
+
     attack = figures.get("attack") or {}
     certified = figures["certified"]
     partial = bool(attack and certified) and attack["samples"] < figures.get("samples", attack["samples"])
@@ -60,7 +62,7 @@ def accuracy_table(figures: Mapping[str, Any]) -> Table:
         "0 (accuracy)", clean, *([same] if partial else []), *([same] if attack else []), *([same] if once else [])
     )
     for eps in certified or figures["attacked"]:
-        cells = [eps, _percent(certified[eps]) if certified else "-"]
+        cells = [levels(eps), _percent(certified[eps]) if certified else "-"]
         if partial:
             cells.append(_percent(attack["certified"][eps]))
         if attack:

@@ -8,6 +8,7 @@ from typing import Any
 from taut.certify import Certificate
 from taut.data import Problem
 from taut.models import ClassifierOptions
+from taut.reports.page.numbers import levels
 from taut.tasks.classification.config import Config, ModelConfig
 from taut.tasks.classification.exporting.card_data import data_section, training_section
 from taut.tasks.classification.exporting.card_limits import guaranteed_section, limits_section
@@ -131,7 +132,7 @@ def _reached(content: Card) -> str:
         columns.append((f"after one gradient step ({which} samples)", attack["accuracy"], figures["fgsm"]))
     radii = list(certified or figures["attacked"])
     rows = [["0 (accuracy)", *(percent(clean) for _, clean, _ in columns)]]
-    rows += [[eps, *(percent(shares[eps]) for _, _, shares in columns)] for eps in radii]
+    rows += [[levels(eps), *(percent(shares[eps]) for _, _, shares in columns)] for eps in radii]
     parts = [
         "## What it reaches",
         f"Accuracy on {count:,} held-out samples, on which it was not trained: **{percent(figures['accuracy'])}**, "
