@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from taut import certify
 from taut import nn as tnn
-from taut.data import Dataset
+from taut.data import Dataset, as_inputs
 from taut.errors import UserError
 from taut.tasks.gan.config import Config
 from taut.tasks.gan.quality import measure, train_classifier
@@ -66,8 +66,8 @@ def bracket(config: Config, dataset: Dataset, fake: Tensor) -> dict[str, Any]:
             # on as many pictures of each: the fewer, the larger is the distance between samples
             real, made = found.transport_samples or (count, count)
             reference = exact_transport(
-                _some(dataset.test.inputs, real, config.seed, "reference"),
-                _some(dataset.train.inputs, made, config.seed, "training"),
+                _some(dataset.test.stored, real, config.seed, "reference"),
+                _some(dataset.train.stored, made, config.seed, "training"),
             )
         except (ImportError, RuntimeError) as error:
             raise UserError(f"{error} (--transport-samples 0 leaves the bracket out)") from error
@@ -92,4 +92,4 @@ def critic_bound(critic: nn.Module, shape: tuple[int, ...]) -> float | None:
 
 
 def _some(images: Tensor, count: int, seed: int, name: str) -> Tensor:
-    return images[torch.randperm(len(images), generator=stream(seed, "bracket", name))[:count]]
+    return as_inputs(images[torch.randperm(len(images), generator=stream(seed, "bracket", name))[:count]])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from taut import certify
+from taut.data import Split, as_inputs
 from taut.tasks.classification.full.measured import Subject
 
 _MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -65,26 +66,22 @@ def _bound(subject: Subject) -> tuple[float | None, str | None]:
         return None, " ".join(str(error).split())
 
 
-def losses_and_errors(subject: Subject, train_inputs: Tensor, train_labels: Tensor) -> dict[str, Any]:
+def losses_and_errors(subject: Subject, train: Split) -> dict[str, Any]:
     """Error and mean loss on the held-out samples and on the training samples."""
-    test_inputs, test_labels = subject.split.inputs, subject.split.labels
-    return {
-        "test": _error_and_loss(subject, test_inputs, test_labels),
-        "train": _error_and_loss(subject, train_inputs, train_labels),
-    }
+    return {name: _error_and_loss(subject, split) for name, split in (("test", subject.split), ("train", train))}
 
 
 @torch.no_grad()
-def _error_and_loss(subject: Subject, inputs: Tensor, labels: Tensor) -> dict[str, Any]:
+def _error_and_loss(subject: Subject, split: Split) -> dict[str, Any]:
     dtype = next((parameter.dtype for parameter in subject.model.parameters()), torch.float32)
-    with subject.telling("errors and losses", len(labels)) as tell:
+    with subject.telling("errors and losses", len(split)) as tell:
         parts = []
-        for part in inputs.split(1000):
-            parts.append(subject.model(part.to(subject.device, dtype)).double().cpu())
+        for part in split.stored.split(1000):
+            parts.append(subject.model(as_inputs(part).to(subject.device, dtype)).double().cpu())
             tell(sum(map(len, parts)))
     logits = torch.cat(parts)
     return {
-        "samples": len(labels),
-        "error": float((logits.argmax(dim=1) != labels).double().mean()),
-        "loss": float(subject.loss(logits, labels)),
+        "samples": len(split),
+        "error": float((logits.argmax(dim=1) != split.labels).double().mean()),
+        "loss": float(subject.loss(logits, split.labels)),
     }

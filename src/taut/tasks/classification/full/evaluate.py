@@ -118,7 +118,7 @@ def _measure(
         **accuracies(config, certificate, attacked),
         "lipschitz": lipschitz,
         "loss_name": run.config.loss.loss,
-        **clock.time("losses", lambda: losses_and_errors(subject, train.inputs, train.labels)),
+        **clock.time("losses", lambda: losses_and_errors(subject, train)),
         "distance": distance,
         "nearest": nearest,
         "units": activity,

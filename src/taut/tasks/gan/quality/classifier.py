@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from taut.data import Split
+from taut.data import Split, as_inputs
 from taut.training.seeding import stream, stream_seed
 
 FEATURES = 64
@@ -74,7 +74,7 @@ def train_classifier(
         >>> train_classifier(half, half, classes=2, steps=1).features(images).shape
         torch.Size([40, 64])
     """
-    shape = train.inputs.shape[1:]
+    shape = train.stored.shape[1:]
     if len(shape) != 3 or min(shape[1:]) < 4:
         raise ValueError(f"a classifier of pictures needs the shape (channels, height, width), got {tuple(shape)}")
     if steps < 1:
@@ -87,7 +87,7 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     order, angles = _order(len(train), steps, seed), stream(seed, "classifier", "turns")
     for step, index in enumerate(order.split(_BATCH)):
-        images, labels = train.inputs[index], train.labels[index]
+        images, labels = as_inputs(train.stored[index]), train.labels[index]
         if turns:
             labels = torch.randint(len(turns), (len(index),), generator=angles)
             images = _turned(images, labels, turns)
@@ -147,7 +147,8 @@ def _turned(images: Tensor, labels: Tensor, turns: tuple[int, ...]) -> Tensor:
 @torch.no_grad()
 def _accuracy(body: nn.Module, head: nn.Module, split: Split, turns: tuple[int, ...], device: torch.device) -> float:
     right = 0
-    for images, labels in zip(split.inputs.split(500), split.labels.split(500), strict=True):
+    for stored, labels in zip(split.stored.split(500), split.labels.split(500), strict=True):
+        images = as_inputs(stored)
         for label, turn in enumerate(turns or (0,)):
             wanted = torch.full_like(labels, label) if turns else labels
             guess = head(body(torch.rot90(images, turn, (2, 3)).to(device))).argmax(1).cpu()
