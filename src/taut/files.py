@@ -50,7 +50,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: it is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: it must hold a JSON object, not {type(value).__name__}")

@@ -31,18 +31,15 @@ def test_estimates_and_constants_have_the_scale_that_the_proof_has(inputs: str, 
         assert abs(scale * float(DIGITS.train.inputs.std(correction=0)) - 1) < 1e-5
     with torch.no_grad():
         logits = plain(SPLIT.inputs)
-        estimate = radius_estimate(plain, logits, SPLIT.labels, norm) / scale
         constants = [
             head_constants(model, config, norm=norm)(10),
             head_constants(plain, config, norm=norm, folded=True)(10),
         ]
+        estimate = radius_estimate(logits, SPLIT.labels, constants[1])
     proven = certify.robustness(plain, SPLIT.inputs, SPLIT.labels, norm=norm).radius
     assert int((proven > 0).sum()) > 0
     assert torch.allclose(estimate.double(), proven, rtol=1e-3, atol=1e-6)
     assert torch.allclose(*constants, rtol=1e-4)
-    gaps = (logits.gather(1, SPLIT.labels[:, None]) - logits) / constants[0][SPLIT.labels].clamp_min(1e-12)
-    gaps[torch.arange(60), SPLIT.labels] = torch.inf
-    assert torch.allclose(gaps.amin(1).clamp_min(0).double(), proven, rtol=1e-3, atol=1e-6)
 
 
 def test_constrained_and_plain_architectures_take_them_and_another_word_is_refused() -> None:

@@ -127,7 +127,8 @@ def test_depth_nought_is_meant_and_not_taken_for_absent() -> None:
     [
         ("sll-small", (3, 32, 32), {"convolution": "soc"}, "has no convolution to choose, got 'soc'"),
         ("sll-small", (64,), {}, "takes pictures"),
-        ("sll-small", (9, 8, 8), {}, "at least in_channels = 9, got 6"),
+        ("sll-small", (9, 8, 8), {}, "channels must be at least those of the picture, 9, got 6"),
+        ("liresnet", (3, 16, 16), {"depth": -1}, "depth must not be negative, got -1"),
         ("lipnext", (3, 32, 32), {"depth": 2}, "has no depth to choose, got 2: it has blocks, channels, head"),
         ("lipconvnet-10", (3, 32, 32), {"activation": "group-sort", "group_size": 3}, "3"),
         ("convnet-xs", (3, 32, 32), {"channels": 5}, "channels must be even .*, got 5"),

@@ -1,5 +1,6 @@
 """Exported networks: what is loaded computes what was written, or one sentence says what is wrong with the folder."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -16,6 +17,7 @@ from torch import nn
 import taut
 from taut import models
 from taut.errors import UserError
+from taut.files import read_tensors, tensor_bytes
 from taut.models import ClassifierOptions
 from taut.models.exported import build, write_network
 
@@ -249,28 +251,49 @@ def removed(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
-def resealed(folder: Path) -> None:
-    """Weights of another size, with the SHA-256 that they have."""
-    import hashlib
+def replaced(name: str, content: bytes) -> Callable[[Path], None]:
+    """Another file, with the SHA-256 that it has."""
 
-    from taut.files import tensor_bytes
+    def replace(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+        sums = json.loads((folder / "model.json").read_text())["sha256"]
+        changed(sha256={**sums, name: hashlib.sha256(content).hexdigest()})(folder)
 
-    content = tensor_bytes({"1.weight": torch.zeros(3, 3)})
-    (folder / "model.safetensors").write_bytes(content)
-    sums = json.loads((folder / "model.json").read_text())["sha256"]
-    changed(sha256={**sums, "model.safetensors": hashlib.sha256(content).hexdigest()})(folder)
+    return replace
+
+
+def weights(change: Callable[[int, torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+    """Other weights of the same names, with the SHA-256 that they have."""
+
+    def replace(folder: Path) -> None:
+        known = read_tensors(folder / "model.safetensors")
+        content = tensor_bytes({name: change(k, tensor) for k, (name, tensor) in enumerate(known.items())})
+        replaced("model.safetensors", content)(folder)
+
+    return replace
 
 
 SUM = "0" * 64
 DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "weights": (flipped("model.safetensors"), "model.safetensors is damaged or was exchanged: its SHA-256"),
     "no weights": (removed("model.safetensors"), "cannot read .*model.safetensors: No such file"),
-    "other weights": (resealed, "the weights do not fit the network that is described there: Missing key"),
+    "other weights": (
+        replaced("model.safetensors", tensor_bytes({"1.weight": torch.zeros(3, 3)})),
+        "the weights do not fit the network that is described there: Missing key",
+    ),
+    "mixed weights": (weights(lambda k, t: t.double() if k else t), "one real type, not torch.float32, torch.float64"),
+    "complex weights": (weights(lambda k, t: t.to(torch.complex64)), "one real type, not torch.complex64"),
+    "infinite weights": (weights(lambda k, t: t / 0), "model.json: the network computes logits that are not finite"),
+    "deep certificate": (replaced("certificate.json", b"[" * 100_000), "is not a certificate, or is damaged"),
     "certificate": (flipped("certificate.json"), "certificate.json is damaged or was exchanged"),
     "no certificate": (removed("certificate.json"), "cannot read .*certificate.json: No such file"),
     "constant": (changed(lipschitz_bound=0.5), "model.json states the constant 0.5 in l2, and its certificate"),
     "no description": (removed("model.json"), "is not an exported network: it has no model.json"),
     "no JSON": (lambda folder: (folder / "model.json").write_text("{"), "model.json is damaged: it is not JSON"),
+    "deep JSON": (lambda folder: (folder / "model.json").write_text("[" * 100_000), "model.json is damaged: it is not"),
+    "huge constant": (changed(lipschitz_bound=10**400), "lipschitz_bound must be null or a number"),
+    "huge option": (changed(lipschitz=10**400), "option lipschitz cannot be 1000"),
+    "true version": (changed(format_version=True), "format version True, and this taut reads 1"),
     "format": (changed(format="taut network"), "is not the description of a network that taut exported"),
     "future": (changed(format_version=2, taut="9.1"), "format version 2, and this taut reads 1: .* taut '9.1'"),
     "key": (changed(licence="none"), "model.json is damaged: licence is not known"),

@@ -43,3 +43,21 @@ def test_what_is_refused() -> None:
         Standardise(3, spatial=1)
     with pytest.raises(ValueError, match="no samples"):
         Standardise(3).set_from_([])
+
+
+@pytest.mark.parametrize(("spatial", "shape"), [(0, (1,)), (0, (4,)), (0, (3, 1)), (2, (1, 8, 8)), (2, (3, 8))])
+def test_other_channels_are_refused_and_not_broadcast(spatial: int, shape: tuple[int, ...]) -> None:
+    layer, sample = Standardise(3, spatial=spatial), torch.rand(2, *shape)
+    for call in (layer, layer.inverse, lambda x: layer.set_from_([x])):
+        with pytest.raises(ValueError, match="the input must be"):
+            call(sample)
+    with pytest.raises((ValueError, TypeError)):
+        lipschitz_bound(torch.nn.Sequential(layer), input_shape=shape)
+
+
+@pytest.mark.parametrize("samples", [[[1e-42], [0.0]], [[float("nan")], [0.0]]])
+def test_samples_without_a_finite_scale_are_refused_and_nothing_changes(samples: list) -> None:
+    layer = Standardise(1)
+    with pytest.raises(ValueError, match="must be finite, and not too close"):
+        layer.set_from_([torch.tensor(samples)])
+    assert (float(layer.scale), float(layer.shift)) == (1.0, 0.0)

@@ -14,7 +14,14 @@ from taut.attacks import AttackResult
 from taut.errors import UsageError, UserError
 from taut.tasks import provenance
 from taut.tasks.classification import Config, DataConfig, EvaluationConfig, LossConfig, ModelConfig, measure, outcome
-from taut.tasks.classification.parts import build_loss, build_model, radius_estimate
+from taut.tasks.classification.parts import (
+    build_loss,
+    build_model,
+    head_constants,
+    head_of,
+    radius_estimate,
+    set_inputs_,
+)
 from taut.tasks.layers import layer_rows
 
 DIGITS = data.problem("digits")
@@ -33,8 +40,9 @@ def folded(**options) -> torch.nn.Module:
 @pytest.mark.parametrize("lipschitz", [1.0, 3.0])
 def test_the_training_estimate_agrees_with_the_proof_where_the_body_is_orthogonal(lipschitz: float) -> None:
     model, split = folded(lipschitz=lipschitz), small_split()
+    constants = head_constants(model, ModelConfig(lipschitz=lipschitz), norm="l2", folded=True)
     with torch.no_grad():
-        estimate = radius_estimate(model, model(split.inputs), split.labels, "l2")
+        estimate = radius_estimate(model(split.inputs), split.labels, constants(10))
     proven = certify.robustness(model, split.inputs, split.labels).radius
     assert torch.allclose(estimate.double(), proven, atol=1e-4)
     assert int((proven > 0).sum()) > 0
@@ -187,3 +195,51 @@ def test_the_machine_is_described_without_its_name() -> None:
     import platform
 
     assert platform.node() not in provenance.machine().split(", ")
+
+
+@pytest.mark.parametrize("inputs", ["as-is", "standardised"])
+@pytest.mark.parametrize(
+    ("options", "norm"),
+    [
+        ({"head": "sll"}, "l2"),
+        ({"head": "cpl"}, "l2"),
+        ({"tanh": True, "lipschitz": 2.0}, "l2"),
+        ({"architecture": "distances", "linear": "linf-dist"}, "linf"),
+        ({"linear": "linf-dist", "head": "sort"}, "linf"),
+    ],
+)
+def test_estimates_and_constants_are_right_where_the_network_does_not_end_in_a_linear_layer(
+    options: dict, norm: str, inputs: str
+) -> None:
+    torch.manual_seed(0)
+    config, split = ModelConfig(width=10, depth=1, inputs=inputs, **options), small_split()
+    model = build_model(config, DIGITS)
+    set_inputs_(model, split)
+    plain = tnn.fold(model).eval()
+    with torch.no_grad():
+        logits = plain(split.inputs)
+        constants = head_constants(plain, config, norm=norm, folded=True)(10)
+        assert torch.allclose(head_constants(model, config, norm=norm)(10), constants, rtol=1e-4)
+        labels = logits.argmax(dim=1)
+        estimate = radius_estimate(logits, labels, constants)
+    # the constants hold: no two pictures are nearer than the difference of logits says
+    order = 2 if norm == "l2" else torch.inf
+    apart = torch.cdist(split.inputs.flatten(1), split.inputs.flatten(1), p=order)
+    gaps = logits[:, :, None] - logits[:, None]  # samples, classes, classes
+    steepest = ((gaps[:, None] - gaps[None]).abs() / apart.clamp_min(1e-6)[:, :, None, None])[apart > 1e-3].amax(0)
+    assert bool((steepest <= constants * (1 + 1e-4) + 1e-6).all())
+    proven = certify.robustness(plain, split.inputs, labels, norm=norm).radius
+    assert bool((estimate.double() >= proven * (1 - 1e-3)).all())
+    if not options.get("tanh"):
+        assert torch.allclose(estimate.double(), proven, rtol=0.05, atol=1e-6)
+
+
+def test_the_head_is_found_behind_wrappers_and_not_in_the_body() -> None:
+    for name in ("mlp", "lenet", "liresnet"):
+        options = {"channels": 4, "blocks": 1} if name == "liresnet" else {"channels": 4} if name == "lenet" else {}
+        config = ModelConfig(architecture=name, width=8, depth=1, lipschitz=3.0, inputs="centred", **options)
+        head, squashed = head_of(build_model(replace(config, tanh=True), DIGITS))
+        assert head is not None
+        assert (head.out_features, squashed) == (10, True)
+    assert head_of(build_model(ModelConfig(width=8, depth=1, head="sll"), DIGITS)) == (None, False)
+    assert head_of(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())) == (None, False)

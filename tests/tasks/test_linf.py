@@ -15,7 +15,7 @@ from taut.attacks import attack_accuracy
 from taut.errors import UsageError, UserError
 from taut.recipes import BUDGETS, recipe
 from taut.tasks.classification import EvaluationConfig, LossConfig, ModelConfig, measure
-from taut.tasks.classification.parts import build_loss, build_model, radius_estimate
+from taut.tasks.classification.parts import build_loss, build_model, head_constants, radius_estimate
 
 RADII = (0.05, 0.2)
 EVALUATION = EvaluationConfig(norm="linf", radii=RADII, attack_samples=12, attack_steps=5, attack_restarts=1, fgsm=True)
@@ -98,7 +98,8 @@ def test_attacks_of_distances_follow_a_smooth_maximum_and_find_more() -> None:
 def test_the_estimate_of_radii_is_the_proof_but_for_rounding() -> None:
     plain, held_out = taut.fold(network()), split()
     certificate = measure.certified(plain, held_out, norm="linf", quiet=True)
-    estimate = radius_estimate(plain, plain(held_out.inputs).detach(), held_out.labels, "linf")
+    constants = head_constants(plain, ModelConfig(), norm="linf", folded=True)
+    estimate = radius_estimate(plain(held_out.inputs).detach(), held_out.labels, constants(3))
     assert torch.allclose(estimate.double(), torch.as_tensor(certificate.radius), atol=1e-6)
     assert estimate[:2].tolist() == [0.0, 0.0]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,35 @@ def test_terms_that_are_not_for_a_network_are_refused_before_the_run(model: dict
         check_regularisation(config, network, problem)
     check_regularisation(dataclasses.replace(config, regularisation=RegularisationConfig(pgd=0.1)), network, problem)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("model", "norm", "fits"),
+    [
+        ({}, "l2", True),
+        ({}, "linf", False),
+        ({"linear": "linf", "head": "linf"}, "linf", True),
+        ({"linear": "linf", "head": "unit-norm", "inputs": "standardised", "lipschitz": 3.0}, "linf", True),
+        ({"linear": "linf", "head": "linf"}, "l2", False),
+    ],
+)
+def test_radii_in_another_norm_than_that_of_the_layers_are_refused(model: dict, norm: str, fits: bool) -> None:
+    from taut import data
+    from taut.tasks.classification import Config, EvaluationConfig, LossConfig, ModelConfig
+    from taut.tasks.classification.parts import build_model, set_inputs_
+    from taut.tasks.classification.regularised import check_regularisation
+
+    digits = data.load("digits")
+    config = Config(
+        model=ModelConfig(width=8, depth=2, **model),
+        loss=LossConfig(worst_case="emma"),
+        evaluation=EvaluationConfig(norm=norm),
+    )
+    network = build_model(config.model, digits.problem)
+    set_inputs_(network, digits.train)
+    expected = nullcontext() if fits else pytest.raises(UsageError, match=f"the norm of the radii, {norm}")
+    with expected:
+        check_regularisation(config, network, digits.problem)
 
 
 def test_old_configs_have_no_regularisation() -> None:

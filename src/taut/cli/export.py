@@ -20,8 +20,7 @@ class Options:
     out: Path
     """A new or empty folder."""
     samples: bool = True
-    """Put the certified samples in it too, which `taut verify` needs; leave them out where their licence asks for
-    it."""
+    """Whether the certified samples are put into it, which `taut verify` needs and their licence may not allow."""
     data_root: Path | None = None
     """Folder of the data files, whose sizes and fingerprints the card tells; that of the training run when absent."""
 

@@ -129,7 +129,7 @@ def _read_file(path: Path, shape: tuple[int, int, int], labels: Sequence[str], n
                     pixels[row], classes[row] = _picture(cell.as_py(), path, row, shape), _label(value, path, row)
                     row += 1
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is damaged: {' '.join(str(error).split()).partition('. ')[0].rstrip('.')}") from error
     if places is not None and len(classes):
         low, high = int(classes.min()), int(classes.max())
         if low < 0 or high >= len(places):

@@ -101,7 +101,8 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not an index file: neither .npy nor text") from error
     except ValueError as error:
-        raise UsageError(f"{path} is not an index file: {' '.join(str(error).split())}") from error
+        reason = "no array of whole numbers" if path.suffix == ".npy" else " ".join(str(error).split())
+        raise UsageError(f"{path} is not an index file: {reason}") from error
 
 
 def _said(line: str) -> str:

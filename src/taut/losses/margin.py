@@ -47,14 +47,15 @@ def logit_annealing_loss(
 
     A network of little capacity cannot have a large margin at every sample: once p is near 1 a sample is let go, and
     the others are worked on. `exponent` is b, 0 the temperature-offset loss. `reduction` "none" gives the loss of each
-    sample. Errors: ValueError unless temperature > 0 and exponent >= 0. Source: Lai et al. (2025).
+    sample. Errors: ValueError unless temperature > 0 and
+    exponent is 0 or at least 1: between them the gradient is infinite where p is 1. Source: Lai et al. (2025).
 
     >>> logits, labels = torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0])
     >>> logit_annealing_loss(logits, labels, reduction="none")
     tensor([6.9321e-05, 1.4654e+00])
     """
-    if not exponent >= 0:
-        raise ValueError(f"exponent must be >= 0, got {exponent}")
+    if not (exponent == 0 or exponent >= 1):
+        raise ValueError(f"exponent must be 0, or at least 1, got {exponent}")
     each = temperature_offset_cross_entropy(logits, labels, temperature=temperature, offset=offset, reduction="none")
     annealed = each * (-torch.expm1(-each / temperature)) ** exponent
     return annealed if _reduction(reduction) == "none" else annealed.mean()

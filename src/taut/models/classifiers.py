@@ -121,7 +121,7 @@ def _built(make: Callable[..., nn.Module], *used: str, own: dict[str, Any] | Non
             if field.name not in used and given != getattr(known, field.name):
                 raise ValueError(
                     f"this architecture has no {field.name.replace('_', '-')} to choose, got {given!r}: it has "
-                    f"{', '.join(sorted(name.replace('_', '-') for name in used))}"
+                    f"{', '.join(sorted(name.replace('_', '-') for name in used))}{_LEAVE_OUT.get(field.name, '')}"
                 )
         chosen = {name: getattr(options, name) for name in used}
         given = {name: value for name, value in chosen.items() if name not in _UNSET or value != _UNSET[name]}
@@ -130,6 +130,7 @@ def _built(make: Callable[..., nn.Module], *used: str, own: dict[str, Any] | Non
     return build
 
 
+_LEAVE_OUT = {name: f" (--{name} None leaves out what a recipe gives)" for name in ("width", "depth")}
 _UNSET = {"width": None, "depth": None, "channels": 0, "blocks": 0}
 """Options that leave it to the architecture, and how they say so."""
 

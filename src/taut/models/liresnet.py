@@ -85,6 +85,8 @@ def liresnet(
         made, _ = activated(body(), channels, act, group_size)
         layers += [made[0], tnn.BatchCentering(channels), *made[1:]]
     around, sides = padded_to(sides, _NECK)
+    if depth < 0:
+        raise ValueError(f"depth must not be negative, got {depth}")
     hidden, features = dense_layers(
         channels * math.prod(side // _NECK for side in sides),
         width=width,

@@ -80,6 +80,8 @@ def sll_network(
     """
     check_pictures("an SLL network", shape, classes)
     check_positive(blocks=blocks, inner_channels=inner_channels, width=width)
+    if channels < shape[0]:
+        raise ValueError(f"channels must be at least those of the picture, {shape[0]}, got {channels}")
     if depth < 0:
         raise ValueError(f"depth must not be negative, got {depth}")
     window = max(_POOL, math.ceil(max(shape[1:]) / _PLACES))

@@ -17,7 +17,8 @@ class Standardise(nn.Module):
     Shapes: (batch, features) with `spatial` 0, (batch, features, height, width) with 2 -> the same.
     Args: features, coordinates or channels. spatial, 0 or 2, dimensions that share a channel's numbers. scaled, whether
     deviations are divided by.
-    Errors: ValueError for features below 1, another number of spatial dimensions, samples without an entry.
+    Errors: ValueError for features below 1, another number of spatial dimensions, inputs of another shape, and samples
+    of which there are none, are not finite, or vary so little that 1 / unit is infinite.
 
     Example:
         >>> layer = Standardise(2)
@@ -46,6 +47,7 @@ class Standardise(nn.Module):
         count, origin = 0, torch.zeros(())
         total = squares = torch.zeros(len(self.scale), dtype=torch.float64)
         for part in parts:
+            self._check(part)
             rows = part.double().movedim(1, -1).reshape(-1, len(self.scale))
             if not count:  # sums of differences to a value in their midst keep the digits that squares would lose
                 origin = rows.mean(dim=0)
@@ -59,14 +61,19 @@ class Standardise(nn.Module):
         # what is left of a coordinate that does not vary is rounding
         varies = unit > 1e-9 * (origin.abs() + off.abs())
         unit = torch.where(varies, unit, 1.0) if self.scaled else torch.ones_like(unit)
-        self.scale.copy_(1.0 / unit)
-        self.shift.copy_(-(origin + off) / unit)
+        scale, shift = (1.0 / unit).to(self.scale), (-(origin + off) / unit).to(self.shift)
+        if not bool(torch.isfinite(scale).all() and torch.isfinite(shift).all()):
+            raise ValueError(f"samples must be finite, and not too close to each other: deviations are {unit.tolist()}")
+        self.scale.copy_(scale)
+        self.shift.copy_(shift)
 
     def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
         return x * self._along(self.scale) + self._along(self.shift)
 
     def inverse(self, z: Tensor) -> Tensor:
         """The input of which `z` is the output, up to rounding."""
+        self._check(z)
         return (z - self._along(self.shift)) / self._along(self.scale)
 
     def extra_repr(self) -> str:
@@ -88,6 +95,11 @@ class Standardise(nn.Module):
             plain.weight.copy_(weight.reshape(plain.weight.shape))
             plain.bias.copy_(self.shift)
         return plain
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 2 + self.spatial or x.shape[1] != len(self.scale):  # one channel would be broadcast, unscaled
+            places = ", height, width" if self.spatial else ""
+            raise ValueError(f"the input must be (batch, {len(self.scale)}{places}), got shape {tuple(x.shape)}")
 
     def _along(self, values: Tensor) -> Tensor:
         return values.reshape(-1, *(1,) * self.spatial)

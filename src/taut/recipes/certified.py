@@ -80,7 +80,7 @@ def cifar10_fast() -> Config:
     base = cifar10_sll()
     return replace(
         base,
-        data=DataConfig(dataset="cifar10", batch_size=128, augment_shift=3, augment_flip=True),
+        data=DataConfig(dataset="cifar10", batch_size=128, augment_shift=1, augment_flip=True),
         model=ModelConfig(
             architecture="liresnet", convolution="aoc", channels=64, blocks=2, linear="cholesky", width=512, depth=1
         ),

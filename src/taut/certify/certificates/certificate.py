@@ -107,7 +107,7 @@ class Certificate:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise CertificateError(f"cannot read certificate {path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CertificateError(f"{path} is not a certificate, or is damaged: {error}") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CertificateError(f"{path} is not a certificate of taut")

@@ -39,7 +39,11 @@ def rebuilt(description: Description, weights: Mapping[str, Tensor], *, source: 
         _fill(network, weights, source)
         if any(tensor.is_meta for tensor in _tensors(network)):
             continue
-        if agrees(probe_logits(network, description.input_shape), description.probe):
+        try:
+            logits = probe_logits(network, description.input_shape)
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from error
+        if agrees(logits, description.probe):
             return network.requires_grad_(False)
     from taut import __version__
 
@@ -56,9 +60,11 @@ def _empty(description: Description) -> nn.Module:
 
 
 def _fill(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    floating = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), None)
+    kinds = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point() or tensor.is_complex()}
+    if len(kinds) > 1 or any(kind.is_complex for kind in kinds):
+        raise UserError(f"{source}: the weights must be of one real type, not {', '.join(sorted(map(str, kinds)))}")
     try:
-        network.to(floating).load_state_dict(dict(weights), assign=True)
+        network.to(next(iter(kinds), None)).load_state_dict(dict(weights), assign=True)
     except RuntimeError as error:
         first = next((line.strip() for line in str(error).splitlines()[1:]), "").rstrip(".")
         raise UserError(f"{source}: the weights do not fit the network that is described there: {first}") from error

@@ -1,6 +1,5 @@
 """model.json: what an exported network is, and all that is needed to build it again; docs/file_formats.md has it."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -11,6 +10,7 @@ from taut.models.classifiers import ClassifierOptions
 
 FORMAT, FORMAT_VERSION = "taut model", 1
 _HASH_LENGTH = 64
+_LARGEST = 1e300  # a whole number of JSON can be larger than any float
 _NORMS = ("l2", "linf")
 
 
@@ -58,7 +58,7 @@ class Description:
         if content.get("format") != FORMAT:
             raise UserError(f"{source} is not the description of a network that taut exported")
         version = content.get("format_version")
-        if version != FORMAT_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:
             raise UserError(
                 f"{source} has format version {version!r}, and this taut reads {FORMAT_VERSION}: it was written by "
                 f"taut {content.get('taut')!r}, use that version"
@@ -83,13 +83,15 @@ def _options(content: Mapping[str, Any], source: str) -> ClassifierOptions:
         if name not in hints:
             raise UserError(f"{source} has the option {name!r}, which this version of taut does not know")
         kinds = {float: (float, int), int | None: (int, type(None))}.get(hints[name], (hints[name],))
-        if type(value) not in kinds:
+        if type(value) not in kinds or (
+            isinstance(value, int | float) and not isinstance(value, bool) and not _is_number(value)
+        ):
             raise UserError(f"{source} is damaged: option {name} cannot be {_short(value)}")
     return ClassifierOptions(**content)
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < _LARGEST
 
 
 def _is_list(value: Any, of: Any, least: int) -> bool:

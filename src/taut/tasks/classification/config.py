@@ -48,7 +48,7 @@ class DataConfig:
     augment_shift: int = 0
     """Random displacement of training pictures by up to this many pixels in each direction."""
     augment_flip: bool = False
-    """Exchange left and right of training pictures, every second time."""
+    """Whether left and right of training pictures are exchanged, every second time."""
     augment_jitter: float = 0.0
     """Brightness, contrast and saturation of training pictures each times a random factor up to this far from 1."""
     per_class: int = 0
@@ -154,8 +154,8 @@ class LossConfig:
         require(not hinge or self.offset > 0, f"offset must be positive for the hinge, got {self.offset:g}")
         fine = 0 <= self.cross_entropy < math.inf
         require(fine, f"cross-entropy must be a number that is not negative, got {self.cross_entropy:g}")
-        fine = 0 <= self.exponent < math.inf
-        require(fine, f"exponent must be a number that is not negative, got {self.exponent:g}")
+        fine = self.exponent == 0 or 1 <= self.exponent < math.inf
+        require(fine, f"exponent must be 0 or a number of at least 1, got {self.exponent:g}")
         require(0 <= self.alpha <= 1, f"alpha must be in [0, 1], got {self.alpha:g}")
         require(0 < self.radius < math.inf, f"radius must be a positive number, got {self.radius:g}")
 
@@ -179,8 +179,8 @@ class EvaluationConfig:
     fgsm: bool = False
     """Attack the same samples by one gradient step of the whole radius too (FGSM): weaker, but often published."""
     certify: bool = True
-    """Prove a radius for each held-out sample; a network without a proof must be trained with --no-certify, and its
-    result says so."""
+    """Whether a radius is proven for each held-out sample; a network without a proof must be trained with --no-certify,
+    and its result says so."""
     validate_every: int = 1
     """Epochs between two validations."""
 

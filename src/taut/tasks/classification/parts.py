@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from taut import certify, losses, models
+from taut import losses, models
 from taut import nn as tnn
 from taut.attacks import Norm, margins
 from taut.data import Problem, Split, as_inputs
@@ -110,21 +110,40 @@ def input_scale(model: nn.Module, config: ModelConfig) -> float:
     return float(scale.detach().abs().max())
 
 
+def head_of(model: nn.Module) -> tuple[nn.Linear | None, bool]:
+    """The linear layer that `model` ends in, if it does, and whether its logits go through a hyperbolic tangent."""
+    squashed = False
+    while isinstance(model, nn.Sequential) and len(model):
+        *before, model = model
+        if isinstance(model, nn.Tanh | tnn.Scale) and before:
+            squashed, model = squashed or isinstance(model, nn.Tanh), nn.Sequential(*before)
+    return (model if isinstance(model, nn.Linear) else None), squashed
+
+
 def steepness(model: nn.Module, config: ModelConfig, *, folded: bool = False) -> Callable[[], float]:
-    """The product of what is before the first layer of `model` and the factor behind its last, which a folded head has
-    in its rows; found when it is asked for first, as training may start from other values."""
-    return cache(lambda: (1.0 if folded else config.lipschitz) * input_scale(model, config))
+    """The product of what is before the first layer of `model` and the factor behind its last, which a folded linear
+    head has in its rows; found when it is asked for first, as training may start from other values."""
+    in_rows = folded and head_of(model)[0] is not None
+    return cache(lambda: (1.0 if in_rows else config.lipschitz) * input_scale(model, config))
 
 
 def head_constants(model: nn.Module, config: ModelConfig, *, norm: Norm, folded: bool = False) -> Constants:
     """Constants of the differences of two logits of `model` as it is when they are asked for, as they would be if the
     layers before the last had the constant 1 but for its `steepness`."""
-    heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    head = heads[-1] if heads else None
+    head, squashed = head_of(model)
     factor = steepness(model, config, folded=folded)
-    return lambda classes: losses.pair_constants(
-        classes, None if head is None else head.weight, lipschitz=factor(), norm=norm
-    )
+
+    def constants(classes: int) -> Tensor:
+        if head is None:
+            return losses.pair_constants(classes, lipschitz=factor(), norm=norm)
+        found = losses.pair_constants(classes, head.weight, lipschitz=factor(), norm=norm)
+        if not squashed:
+            return found
+        # slopes of the tangent are anywhere in [0, 1]: of |s v - t w| the largest is at a corner
+        sizes = factor() * torch.linalg.vector_norm(head.weight.float(), ord=2 if norm == "l2" else 1, dim=1)
+        return torch.maximum(found, torch.maximum(sizes[:, None], sizes)) * (1 - torch.eye(classes).to(found))
+
+    return constants
 
 
 def objective(loss: Loss) -> Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]:
@@ -154,7 +173,8 @@ def validation(
             "accuracy": float((logits.argmax(dim=1) == labels).float().mean()),
         }
         if config.certify and is_constrained(model):
-            radius = radius_estimate(plain, logits, labels, config.norm) / input_scale(plain, inputs)
+            constants = head_constants(plain, inputs, norm=config.norm, folded=True)
+            radius = radius_estimate(logits, labels, constants(logits.shape[1]))
             found["certified_estimate"] = {f"{eps:g}": float((radius > eps).float().mean()) for eps in config.radii}
         return found
 
@@ -172,19 +192,15 @@ def is_constrained(model: nn.Module) -> bool:
 
 
 def radius_estimate(
-    plain: nn.Module, logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"], norm: Norm
+    logits: Float[Tensor, "batch classes"],
+    labels: Int64[Tensor, " batch"],
+    constants: Float[Tensor, "classes classes"],
 ) -> Float[Tensor, " batch"]:
-    """Certified radius as it would be if the body of the folded network were exactly 1-Lipschitz and floats were exact.
+    """Certified radius as it would be if `constants` bounded the differences of logits and floats were exact.
 
     Quick, for watching a training run; never shown as a certificate. 0 where the prediction is wrong.
     """
-    heads = [module for module in plain.modules() if isinstance(module, nn.Linear)]
-    if not heads:  # each logit has the constant of the whole network
-        constant = certify.lipschitz_bound(plain, norm=norm)
-        return (margins(logits, labels) / (2 * constant)).clamp_min(0)
-    rows = heads[-1].weight
-    between = torch.cdist(rows, rows, p=2.0 if norm == "l2" else 1.0)[labels]
     gaps = logits.gather(1, labels[:, None]) - logits
     own = F.one_hot(labels, logits.shape[1]).bool()
-    radius = (gaps / between.clamp_min(1e-12)).masked_fill(own, torch.inf).amin(dim=1)
+    radius = (gaps / constants.to(logits)[labels].clamp_min(1e-12)).masked_fill(own, torch.inf).amin(dim=1)
     return torch.where(margins(logits, labels) > 0, radius, 0.0)

@@ -9,16 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from taut import losses
+from taut import certify, losses
+from taut import nn as tnn
 from taut.data import Problem
 from taut.errors import UsageError
 from taut.functional.batch_statistics import keeps_statistics
 from taut.tasks.classification.config import Config
-from taut.tasks.classification.parts import build_loss, head_constants, is_constrained, objective, steepness
+from taut.tasks.classification.parts import (
+    build_loss,
+    head_constants,
+    head_of,
+    is_constrained,
+    objective,
+    steepness,
+)
 from taut.tasks.classification.regularisation import RegularisationConfig
 from taut.training.ascent import ascend
 from taut.training.seeding import stream
 
+_LINF = {"linf", "linf-projected", "linf-dist", "sort"}
+"""Layers that keep to 1 in linf, and not in l2."""
 _J = {"j1": "l1", "j2": "l2", "jinf": "linf"}
 """From the name of a step to the norm of the gradient that it penalises."""
 
@@ -46,12 +56,13 @@ def build_objective(
 def check_regularisation(config: Config, model: nn.Module, problem: Problem) -> None:
     """Raise UsageError where a term has no meaning or no derivative for this network: two samples are tried on a
     copy."""
-    if config.loss.worst_case != "none" and not is_constrained(model):
-        raise UsageError("worst-case is for networks whose layers are all constrained, and this one has torch's own")
+    asked = {"worst-case": config.loss.worst_case != "none", "certificate": config.regularisation.certificate > 0}
+    for option in (name for name, wanted in asked.items() if wanted):
+        if not is_constrained(model):
+            raise UsageError(f"{option} is for networks whose layers are all constrained, and this one has torch's own")
+        _check_norm(option, config, model, problem)
     if not config.regularisation.active:
         return
-    if config.regularisation.certificate and not is_constrained(model):
-        raise UsageError("certificate is for networks whose layers are all constrained, and this one has torch's own")
     tried = copy.deepcopy(model)
     metrics, _ = build_objective(config, tried)
     inputs = torch.rand(2, *problem.shape, generator=torch.Generator().manual_seed(0))
@@ -65,6 +76,25 @@ def check_regularisation(config: Config, model: nn.Module, problem: Problem) -> 
         ) from error
     except ValueError as error:
         raise UsageError(f"this regularisation is not for this network: {' '.join(str(error).split())}") from error
+
+
+def _check_norm(option: str, config: Config, model: nn.Module, problem: Problem) -> None:
+    """Raise UsageError where the layers before the last do not have the constant 1 in the norm of the radii."""
+    norm, options = config.evaluation.norm, config.model
+    if norm == "l2":
+        kept = not {options.linear, options.convolution} & _LINF
+    else:
+        plain = tnn.fold(model).eval()
+        head, _ = head_of(plain)
+        of_rows = 1.0 if head is None else float(head.weight.detach().abs().sum(1).amax())
+        promised = of_rows * steepness(plain, options, folded=True)()
+        kept = certify.lipschitz_bound(plain, norm=norm, input_shape=problem.shape) <= 1.01 * promised
+    if not kept:
+        other = "linf" if norm == "l2" else "l2"
+        raise UsageError(
+            f"{option} counts on layers that keep to 1 in the norm of the radii, {norm}, and these do so in {other}: "
+            f"give --norm {other}, or other layers"
+        )
 
 
 class RegularisedObjective:
@@ -204,11 +234,11 @@ class _OwnLogit(nn.Module):
 
 
 def last_linear(model: nn.Module) -> nn.Linear:
-    """The head: the last linear layer. ValueError where there is none."""
-    found = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not found:
-        raise ValueError("certificate is for networks that end in a linear layer, and this one has none")
-    return found[-1]
+    """The head: the linear layer that the network ends in. ValueError where it ends in another."""
+    head, squashed = head_of(model)
+    if head is None or squashed:
+        raise ValueError("certificate is for networks that end in a linear layer, and this one ends in another")
+    return head
 
 
 def _composed(model: nn.Module, each: Callable[[Tensor, Tensor], Tensor], labels: Tensor, points: Tensor) -> Tensor:
