@@ -243,3 +243,17 @@ def test_the_head_is_found_behind_wrappers_and_not_in_the_body() -> None:
         assert (head.out_features, squashed) == (10, True)
     assert head_of(build_model(ModelConfig(width=8, depth=1, head="sll"), DIGITS)) == (None, False)
     assert head_of(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())) == (None, False)
+
+
+def test_behind_a_tangent_close_rows_can_part() -> None:
+    head = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[1.0, 0.0], [0.9, 0.1]]))
+        head.bias.copy_(torch.tensor([0.0, 9.0]))  # the second logit is at 1 and stays there
+    model = torch.nn.Sequential(head, torch.nn.Tanh())
+    free = head_constants(torch.nn.Sequential(head), ModelConfig(), norm="l2")(2)
+    constants = head_constants(model, ModelConfig(tanh=True), norm="l2")(2)
+    assert float(free[0, 1]) == pytest.approx(0.1 * 2**0.5, rel=1e-5)
+    assert constants.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    steps = model(torch.tensor([[0.0, 0.0], [0.01, 0.0]])).diff(dim=1)
+    assert 0.5 < float(steps.diff(dim=0).abs()) / 0.01 <= 1.0
