@@ -48,7 +48,7 @@ def _contenders(shape: tuple[int, ...], config: BenchConfig, device: torch.devic
     for size in (2, 4, 8, 16):
         made[f"taut: GroupSort({size})"] = partial(tnn.GroupSort, size)
         made[f"torch.sort in groups of {size}"] = partial(SortedGroups, size)
-    made |= activation_peers()
+    made |= activation_peers(channels, pictures=len(shape) == 4)
     return {name: partial(_passes, make, shape, config, device) for name, make in made.items()}
 
 

@@ -39,6 +39,7 @@ def _contenders(shape: tuple[int, ...], config: BenchConfig, device: torch.devic
     for name, cls in tnn.convolutions().items():
         if cls.__name__.endswith("Conv2d") and name != "linf":
             layers[f"taut: {name}"] = partial(_layer, cls, channels, bare=name in BLOCKS)
+    layers["taut: soc, 5 terms"] = lambda: nn.Sequential(tnn.SOCConv2d(channels, channels, 3, terms=5), tnn.MaxMin())
     layers |= {name: partial(make, channels) for name, make in convolution_peers().items()}
     return {name: partial(_step, make, shape, config, device) for name, make in layers.items()}
 

@@ -42,6 +42,7 @@ def dense_peers() -> dict[str, Callable[[int, int], nn.Module]]:
         made[f"torch orthogonal: {method}"] = partial(_torch_orthogonal, method)
     if lip := _imported("deel.torchlip"):
         made["deel-torchlip: SpectralLinear"] = lip.SpectralLinear
+        made["deel-torchlip: FrobeniusLinear"] = lip.FrobeniusLinear
     if linear := _imported("orthogonium.layers.linear"):
         made["orthogonium: OrthoLinear"] = linear.OrthoLinear
     return made
@@ -54,10 +55,17 @@ def convolution_peers() -> dict[str, Callable[[int], nn.Module]]:
         made["deel-torchlip: SpectralConv2d + GroupSort2"] = lambda c: nn.Sequential(
             lip.SpectralConv2d(c, c, 3, padding=1), lip.GroupSort2()
         )
+        made["deel-torchlip: FrobeniusConv2d + GroupSort2"] = lambda c: nn.Sequential(
+            lip.FrobeniusConv2d(c, c, 3, padding=1), lip.GroupSort2()
+        )
     if layers := _imported("orthogonium.layers"):
         made["orthogonium: AdaptiveOrthoConv2d + MaxMin"] = lambda c: nn.Sequential(
             layers.AdaptiveOrthoConv2d(c, c, 3, padding=1), layers.MaxMin()
         )
+        if soc := _imported("orthogonium.layers.conv.adaptiveSOC.ortho_conv"):
+            made["orthogonium: AdaptiveSOCConv2d + MaxMin"] = lambda c: nn.Sequential(
+                soc.AdaptiveSOCConv2d(c, c, 3, padding="same", padding_mode="circular"), layers.MaxMin()
+            )
         if aol := _imported("orthogonium.layers.conv.AOL.aol"):
             made["orthogonium: AOLConv2D + MaxMin"] = lambda c: nn.Sequential(
                 aol.AOLConv2D(c, c, 3, padding=1), layers.MaxMin()
@@ -67,13 +75,19 @@ def convolution_peers() -> dict[str, Callable[[int], nn.Module]]:
     return made
 
 
-def activation_peers() -> dict[str, Callable[[], nn.Module]]:
-    """Makers of activations."""
+def activation_peers(channels: int, *, pictures: bool) -> dict[str, Callable[[], nn.Module]]:
+    """Makers of activations of so many channels; some are for pictures alone."""
     made: dict[str, Callable[[], nn.Module]] = {}
     if lip := _imported("deel.torchlip"):
         made |= {"deel-torchlip: GroupSort2": lip.GroupSort2, "deel-torchlip: FullSort": lip.FullSort}
+        made["deel-torchlip: HouseHolder"] = partial(lip.HouseHolder, channels)
+        made["deel-torchlip: LPReLU"] = partial(lip.LPReLU, channels)
     if activations := _imported("orthogonium.layers.custom_activations"):
         made["orthogonium: MaxMin"] = activations.MaxMin
+        made["orthogonium: Abs"] = activations.Abs
+        if pictures:
+            made["orthogonium: HouseHolder"] = partial(activations.HouseHolder, channels)
+            made["orthogonium: HouseHolder_Order_2"] = partial(activations.HouseHolder_Order_2, channels)
     return made
 
 

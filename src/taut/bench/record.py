@@ -1,11 +1,14 @@
 """A finished benchmark as files: a page of Markdown, and the same numbers as JSON."""
 
+import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from taut.bench.peers import versions
 from taut.bench.timing import Row
@@ -47,3 +50,22 @@ def cells(row: Row) -> list[str]:
     """What a table says of a row: median, ratio, quartiles."""
     lost = f" (loss not finite in {row.rounds_not_finite} rounds, left out)" if row.rounds_not_finite else ""
     return [f"{row.median_ms:.4g}", f"{row.ratio:.2f}", f"{row.ratio_low:.2f} to {row.ratio_high:.2f}{lost}"]
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the numbers were measured on, without the name of the computer."""
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,17 +1,15 @@
 """Time what is asked for, table by table, and keep the result after each."""
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from taut.bench import activations, bounds, convolutions, dense, projections, training
 from taut.bench.config import BenchConfig
 from taut.bench.peers import use_checkouts
-from taut.bench.record import write_record
+from taut.bench.record import machine, write_record
 from taut.bench.section import Section, chosen
 from taut.bench.timing import Row, interleaved, summary
 from taut.errors import UsageError
@@ -88,22 +86,3 @@ def timed(section: Section, config: BenchConfig) -> dict[str, Row]:
             calls, rounds=config.rounds, warmup=_WARMUP, clock=_CLOCKS[config.clock], progress=advance
         )
     return summary(seconds, base=section.base)
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers were measured on, without the name of the computer."""
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else device.type,
-        "python": platform.python_version(),
-        "system": platform.system(),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
