@@ -64,7 +64,7 @@ def convolution_peers() -> dict[str, Callable[[int], nn.Module]]:
         )
         if soc := _imported("orthogonium.layers.conv.adaptiveSOC.ortho_conv"):
             made["orthogonium: AdaptiveSOCConv2d + MaxMin"] = lambda c: nn.Sequential(
-                soc.AdaptiveSOCConv2d(c, c, 3, padding="same", padding_mode="circular"), layers.MaxMin()
+                soc.AdaptiveSOCConv2d(c, c, 3, padding=3, padding_mode="circular"), layers.MaxMin()
             )
         if aol := _imported("orthogonium.layers.conv.AOL.aol"):
             made["orthogonium: AOLConv2D + MaxMin"] = lambda c: nn.Sequential(
