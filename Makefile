@@ -44,9 +44,7 @@ bench: .venv/.app
 	.venv-bench/bin/python -m pip install --quiet "$(TORCH)" "pip>=25.1"
 	.venv-bench/bin/python -m pip install --quiet --editable ".[app]"
 	.venv-bench/bin/python -m pip install --quiet --no-deps --group peers
-	.venv-bench/bin/python benchmarks/dense.py
-	.venv-bench/bin/python benchmarks/convolutions.py
-	.venv-bench/bin/python benchmarks/activations.py
+	.venv-bench/bin/taut bench all
 
 clean:
 	rm -rf .venv .venv-bench build

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from interleave import machine
-from peers import versions
 from taut import data
 from taut import nn as tnn
+from taut.bench.peers import versions
+from taut.bench.record import machine
 from taut.certify import lipschitz_bound
 from taut.certify.norms.convolution import prove_conv_norm
 from taut.certify.norms.stencil import Geometry
@@ -118,9 +118,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     command = " ".join(["python", *sys.argv])
-    record: dict[str, object] = {"command": command, "machine": machine(), "versions": versions()}
+    record: dict[str, object] = {"command": command, "machine": machine(torch.device("cpu")), "versions": versions()}
     text = [f"Proven norm bounds of 3 x 3 convolutions and of networks, float32 weights. `{command}`", ""]
-    text.append(", ".join(f"{k} {v}" for k, v in {**machine(), **versions()}.items()))
+    text.append(", ".join(f"{k} {v}" for k, v in {**machine(torch.device("cpu")), **versions()}.items()))
     text += ["", "| kernel | seconds | bound | excess at most | method |", "|---|---:|---:|---:|---|"]
     prove_conv_norm(torch.randn(4, 4, 3, 3), PLAIN)
     for name, weight in kernels(options.widest).items():

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import taut
-from interleave import machine
+from taut.bench.record import machine
 
 METHODS = ("product", "eclipse", "lipsdp")
 Row = dict[str, Any]
@@ -179,7 +179,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     command = " ".join(["python", *sys.argv])
     small, nine, wide = [4, 8, 8, 2], [64, *[64] * 8, 10], [784, *[256] * 8, 10]
-    about = {**machine(), "taut": taut.__version__}
+    about = {**machine(torch.device("cpu")), "taut": taut.__version__}
     cases = [
         ("4-8-8-2, random", network(small), True),
         ("10-10-10-3, random", network([10, 10, 10, 3]), True),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from interleave import interleaved, summary
+from taut.bench.timing import interleaved, summary
 from taut.tasks.fit_1d.kinds import LINEARS, seeded_network
 from taut.tasks.fit_1d.learner import even_points
 from taut.tasks.fit_1d.stack import Stack
@@ -46,8 +46,8 @@ def main() -> None:
             contenders = {"one": update(activation, linear, 1), "many": update(activation, linear, MODELS)}
             rows = summary(interleaved(contenders, rounds=ROUNDS, clock=time.process_time), base="one")
             one, many = rows["one"], rows["many"]
-            ratio = f"{many['ratio']:.1f} ({many['ratio_low']:.1f} to {many['ratio_high']:.1f})"
-            times = f"{one['median_ms']:.1f} ms | {many['median_ms']:.1f} ms"
+            ratio = f"{many.ratio:.1f} ({many.ratio_low:.1f} to {many.ratio_high:.1f})"
+            times = f"{one.median_ms:.1f} ms | {many.median_ms:.1f} ms"
             print(f"| {activation} | {linear} | {times} | {ratio} |", flush=True)
 
 

@@ -9,15 +9,17 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import taut
-from interleave import interleaved, machine, summary
-from peers import versions
 from taut import nn as tnn
+from taut.bench.peers import versions
+from taut.bench.record import machine
+from taut.bench.timing import Row, interleaved, summary
 
 DENSE = (512, 512)
 CHANNELS = 32
@@ -80,7 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     kinds = ((tnn.linears(), dense), (tnn.convolutions(), convolution), (tnn.activations(), activation))
-    ratios: dict[str, dict[str, float]] = {}
+    ratios: dict[str, Row] = {}
     for catalog, make in kinds:
         for name, cls in catalog.items():
             if options.only and name not in options.only:
@@ -91,15 +93,15 @@ def main() -> None:
             row = summary(interleaved(contenders, rounds=options.rounds), base="plain")["layer"]
             ratios[cls.__name__] = row
             print(
-                f"{cls.__name__:24} {row['ratio']:7.2f}  ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})",
+                f"{cls.__name__:24} {row.ratio:7.2f}  ({row.ratio_low:.2f} to {row.ratio_high:.2f})",
                 flush=True,
             )
     record = {
         "command": " ".join(["python", *sys.argv]),
         "settings": SETTINGS,
-        "machine": machine(),
+        "machine": machine(torch.device("cpu")),
         "versions": versions(),
-        "ratios": ratios,
+        "ratios": {name: asdict(row) for name, row in ratios.items()},
     }
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

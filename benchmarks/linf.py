@@ -11,8 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from interleave import interleaved, machine, summary, table
 from taut import nn as tnn
+from taut.bench.record import machine, markdown
+from taut.bench.timing import interleaved, summary
 
 BASE = "torch: Linear"
 
@@ -82,8 +83,8 @@ def main() -> None:
     )
     shape = f"batch {options.batch}, {options.sizes[0]} to {options.sizes[1]}"
     print(f"Forward and backward of one layer, {shape}, float32. `{' '.join(['python', *sys.argv])}`\n")
-    print(", ".join(f"{k} {v}" for k, v in machine().items()) + "\n")
-    print(table(rows, base=BASE))
+    print(", ".join(f"{k} {v}" for k, v in machine(torch.device("cpu")).items()) + "\n")
+    print("\n".join(markdown(rows, base=BASE)))
     print("\nLargest single array: " + ", ".join(f"{n} {peak(m, inputs):.1f} MB" for n, m in layers.items()))
 
 

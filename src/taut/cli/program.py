@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "check a certificate against network and data",
     "audit": "proven bound of every layer of a run or of a model",
     "report": "write the report of a run, or compare several",
+    "bench": "time layers, bounds and training beside other libraries",
     "export": "write a trained network into a folder that taut.load opens",
 }
 

@@ -9,13 +9,18 @@ _SMALLEST = 512  # below this many columns the bookkeeping costs more than the s
 
 def gram_matrix(matrix: Tensor) -> Tensor:
     """X^T X of a matrix or batch of matrices; on a CPU only lower blocks are multiplied, the upper ones mirrored."""
-    n = matrix.shape[-1]
-    if matrix.dim() != 2 or n < _SMALLEST or matrix.device.type != "cpu":
-        return matrix.mT @ matrix
-    result = matrix.new_empty(n, n)
+    return symmetric_product(matrix, matrix)
+
+
+def symmetric_product(left: Tensor, right: Tensor) -> Tensor:
+    """X^T Y where it is symmetric, as for powers of one symmetric matrix: the same saving."""
+    n = left.shape[-1]
+    if left.dim() != 2 or n < _SMALLEST or left.device.type != "cpu":
+        return left.mT @ right
+    result = left.new_empty(n, n)
     step = -(-n // _BLOCKS)
     for start in range(0, n, step):
         stop = min(start + step, n)
-        torch.mm(matrix[:, start:stop].mT, matrix[:, :stop], out=result[start:stop, :stop])
+        torch.mm(left[:, start:stop].mT, right[:, :stop], out=result[start:stop, :stop])
         result[:start, start:stop] = result[start:stop, :start].mT
     return result

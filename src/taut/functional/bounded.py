@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from taut.functional._gram_powers import gram_powers
 from taut.functional._precision import at_least_float32, full_precision
 
 
@@ -26,18 +27,10 @@ def gram_norm(weight: Float[Tensor, "out in"], *, iterations: int = 8) -> Float[
         raise ValueError(f"iterations must be >= 1, got {iterations}")
     with full_precision(weight.device):
         w = at_least_float32(weight)
-        tiny, eps = torch.finfo(w.dtype).tiny, torch.finfo(w.dtype).eps
         scale = _largest(w)
-        w = w / scale
-        gram = w @ w.mT if w.shape[0] < w.shape[1] else w.mT @ w
-        log_norm = torch.zeros((), dtype=w.dtype, device=w.device)
-        for k in range(iterations):
-            norm = torch.linalg.matrix_norm(gram).clamp_min(tiny)
-            log_norm = log_norm + norm.log() * 0.5 ** (k + 1)
-            if k + 1 < iterations:
-                gram = gram / norm
-                gram = gram @ gram
-        slack = 1.0 + 4 * (max(weight.shape) + iterations) * eps
+        tall = (w.mT if w.shape[0] < w.shape[1] else w) / scale
+        log_norm = gram_powers(tall, iterations)[0]
+        slack = 1.0 + 4 * (max(weight.shape) + iterations) * torch.finfo(w.dtype).eps
         return log_norm.exp() * scale * slack
 
 

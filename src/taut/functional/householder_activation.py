@@ -30,7 +30,11 @@ def householder_fold(
     tensor([[-3.,  4.],
             [-3.,  4.]])
     """
-    return householder_fold_formula(x, normal=normal)
+    # as the formula below, along the channels where they are: a graph cannot ask for the number of dimensions
+    a, b = x.chunk(2, 1)
+    v, w = normal.unflatten(1, (-1, *(1,) * (x.dim() - 2))) if x.dim() > 2 else normal
+    side = torch.addcmul(a * v, b, w).relu()
+    return torch.cat((torch.addcmul(a, side, v, value=-2), torch.addcmul(b, side, w, value=-2)), 1)
 
 
 def householder_fold_formula(x: Any, *, normal: Any) -> Any:

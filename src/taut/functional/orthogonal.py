@@ -37,9 +37,8 @@ def cayley(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         u, v = tall[:n], tall[n:]
         eye = torch.eye(n, dtype=tall.dtype, device=tall.device)
         a = u - u.mT + v.mT @ v
-        inverse = torch.linalg.solve(eye + a, eye)
-        factor = torch.cat((2 * inverse - eye, -2 * (v @ inverse)))
-        factor = bjorck_step(bjorck_step(factor))
+        inverse = torch.linalg.inv_ex(eye + a).inverse  # its symmetric part is at least I; two products backward
+        factor = _polished(torch.cat((2 * inverse - eye, -2 * (v @ inverse))))
     return (factor.mT if wide else factor).to(weight.dtype)
 
 
@@ -62,8 +61,19 @@ def exponential(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         m, n = tall.shape
         lower = torch.nn.functional.pad(tall.tril(-1), (0, m - n))
         factor = torch.linalg.matrix_exp(_capped(lower - lower.mT, _EXPONENTIAL_CAP))[:, :n]
-        factor = bjorck_step(bjorck_step(factor))
+        factor = _polished(factor)
     return (factor.mT if wide else factor).to(weight.dtype)
+
+
+def _polished(factor: Tensor) -> Tensor:
+    """`factor`, orthogonal but for rounding, brought nearer by two steps that have no derivative of their own.
+
+    A step towards the polar factor leaves out the part of a change that is not tangent to the orthogonal matrices, and
+    changes of `factor` are tangent: to first order it is the identity.
+    """
+    with torch.no_grad():
+        near = bjorck_step(bjorck_step(factor))
+    return factor + (near - factor).detach()
 
 
 def bjorck_step(weight: Float[Tensor, "*batch out in"], *, beta: float = 0.5) -> Float[Tensor, "*batch out in"]:

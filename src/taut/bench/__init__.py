@@ -1,0 +1,1 @@
+"""What layers, bounds and training cost beside plain torch and beside other libraries: `taut bench`."""

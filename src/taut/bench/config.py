@@ -1,0 +1,54 @@
+"""What can be chosen of a benchmark; the field docstrings are the help of the command line."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from taut.errors import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchConfig:
+    """Time layers, activations, projections, bounds or training, beside plain torch and other libraries."""
+
+    rounds: int = 7
+    """Rounds that count; two more come before them. The quartiles of a row are over rounds."""
+    clock: Literal["wall", "cpu"] = "wall"
+    """cpu counts the time of this process alone, on a machine that others use as well; not for a GPU."""
+    threads: int = 1
+    """CPU threads of torch."""
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Kind of device."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 is autocast: products in bfloat16, constrained weights in float32."""
+    widths: tuple[int, ...] = (1024,)
+    """Features of the dense networks, and sides of the matrices of projections and bounds."""
+    batches: tuple[int, ...] = (128, 512)
+    """Samples a step of the dense networks."""
+    channels: tuple[int, ...] = (64, 256)
+    """Of the convolutions, each with the side and the batch at its place in --sides and --images."""
+    sides: tuple[int, ...] = (32, 8)
+    """Of the pictures of the convolutions."""
+    images: tuple[int, ...] = (64, 64)
+    """Pictures a step of the convolutions."""
+    only: tuple[str, ...] = ()
+    """Time contenders alone whose name contains one of these words; the base is always there."""
+    slow: bool = False
+    """Time the methods as well that take minutes on a CPU."""
+    checkouts: tuple[Path, ...] = ()
+    """Folders from which other libraries are imported, before those that are installed."""
+    out: Path | None = None
+    """Folder for bench.md and bench.json; runs/bench- and the time when absent."""
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "threads"):
+            require(getattr(self, name) >= 1, f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("widths", "batches", "channels", "sides", "images"):
+            given = getattr(self, name)
+            require(bool(given) and min(given, default=0) >= 1, f"{name} must be positive numbers, got {given}")
+        same = len(self.channels) == len(self.sides) == len(self.images)
+        require(same, "channels, sides and images must be as many, one for each size of convolution")
+        require(max(self.widths) <= 2**15 and math.prod(self.widths) > 0, f"widths must be at most {2**15}")
+        for path in self.checkouts:
+            require(path.is_dir(), f"checkouts must be folders, got {path}")

@@ -1,0 +1,66 @@
+"""`taut bench`: what it prints and writes, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+TINY = ["--widths", "8", "--batches", "4", "--rounds", "2", "--only", "parseval", "cholesky"]
+
+
+def test_a_table_is_printed_and_written_with_what_made_it(taut, tmp_path: Path) -> None:
+    out = tmp_path / "bench"
+    shown = taut("bench", "dense", *TINY, "--out", out)
+    assert (shown.code, shown.err) == (0, "")
+    assert "taut: parseval" in shown.out
+    record = json.loads((out / "bench.json").read_text())
+    assert record["command"] == ["taut", "bench", "dense", *TINY, "--out", str(out)]
+    assert {"machine", "versions", "date"} < record.keys()
+    assert (record["machine"]["threads"], record["machine"]["device"]) == (1, "cpu")
+    (table,) = record["tables"]
+    assert set(table["rows"]) == {table["base"], "taut: parseval", "taut: cholesky"}
+    page = (out / "bench.md").read_text()
+    assert f"## {table['title']}" in page
+    assert "| taut: cholesky | " in page
+    shown = taut("bench", "dense", *TINY, "--out", out)
+    assert (shown.code, shown.err) == (2, f"taut: {out} is not empty: give another --out\n")
+
+
+def test_what_was_measured_before_an_interruption_is_kept(taut, tmp_path: Path, monkeypatch) -> None:
+    from taut.bench import run
+    from taut.training.interrupt import Interrupted
+
+    timed, tables = run.timed, []
+
+    def once(section, config):
+        if tables:
+            raise Interrupted(2)
+        tables.append(section.title)
+        return timed(section, config)
+
+    monkeypatch.setattr(run, "timed", once)
+    out = tmp_path / "bench"
+    shown = taut("bench", "dense", *TINY, "--batches", "4", "5", "--out", out)
+    assert shown.code == 130
+    assert [table["title"] for table in json.loads((out / "bench.json").read_text())["tables"]] == tables
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["denes"], "cannot time 'denes', only dense, conv, activation, projection, bound, train or all"),
+        (["--rounds", "2"], "say what to time before the options"),
+        (["dense", "--rounds", "0"], "rounds must be at least 1, got 0"),
+        (["dense", "--widths", "0"], "widths must be positive numbers, got (0,)"),
+        (["conv", "--channels", "4"], "channels, sides and images must be as many"),
+        (["dense", "--checkouts", "/nowhere"], "checkouts must be folders, got /nowhere"),
+        (["dense", "--accelerator", "gpu"], "torch sees no GPU here"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(taut, words: list[str], reason: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = taut("bench", *words)
+    assert shown.code == 2
+    assert reason in shown.err
+    assert shown.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
