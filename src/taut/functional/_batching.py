@@ -10,9 +10,9 @@ from torch import Tensor
 def register_batching(operator: torch.library.CustomOpDef) -> None:
     """Let torch.vmap call `operator` once, on a batch, where it would else call it once for each matrix.
 
-    `operator` takes numbers and tensors and returns tensors with any number of leading batch dimensions, and treats each
-    matrix by itself but for NaN and infinity: where one matrix has them, the matrices are computed one after the other,
-    so that the others do not notice.
+    `operator` takes numbers and tensors, and returns tensors, with any number of leading batch dimensions, and treats
+    each matrix by itself but for NaN and infinity: where one matrix has them, the matrices are computed one after the
+    other, so that the others do not notice.
     """
 
     def rule(info: Any, in_dims: tuple[int | None, ...], *arguments: Tensor | int) -> tuple[Any, Any]:
