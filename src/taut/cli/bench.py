@@ -1,29 +1,34 @@
 """`taut bench`: what layers, bounds and training cost, beside plain torch and other libraries."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
 
 from taut.bench.config import BenchConfig
 from taut.bench.timing import Row
 from taut.cli.parse import parse
-from taut.errors import UsageError
 
-_KINDS = ("dense", "conv", "activation", "projection", "bound", "train")
-_USAGE = f"taut bench {'|'.join(_KINDS)}|all"
+
+@dataclass(frozen=True, kw_only=True)
+class Options(BenchConfig):
+    """Time layers, activations, projections, bounds or training, beside plain torch and the other libraries that are
+    installed, interleaved; the tables are written as Markdown and JSON."""
+
+    kind: Annotated[
+        Literal["dense", "conv", "activation", "projection", "bound", "train", "all"], tyro.conf.Positional
+    ]
+    """What is timed."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run `taut bench` with `arguments`."""
-    kind, *rest = arguments or ["--help"]
-    if kind.startswith("-"):
-        parse(BenchConfig, ["--help"] if kind in ("--help", "-h") else arguments, prog=_USAGE)
-        raise UsageError(f"say what to time before the options: {_USAGE}")
-    if kind not in (*_KINDS, "all"):
-        raise UsageError(f"cannot time {kind!r}, only {', '.join(_KINDS)} or all")
-    config = parse(BenchConfig, rest, prog=f"taut bench {kind}")
-    from taut.bench.run import carry_out
+    options = parse(Options, arguments, prog="taut bench")
+    from taut.bench.run import KINDS, carry_out
 
-    kinds = _KINDS if kind == "all" else (kind,)
-    for path in carry_out(kinds, config, command=["taut", "bench", *arguments], show=_show):
+    kinds = tuple(KINDS) if options.kind == "all" else (options.kind,)
+    for path in carry_out(kinds, options, command=["taut", "bench", *arguments], show=_show):
         print(f"wrote {path}")
 
 
