@@ -16,9 +16,7 @@ class Options(BenchConfig):
     """Time layers, activations, projections, bounds or training, beside plain torch and the other libraries that are
     installed, interleaved; the tables are written as Markdown and JSON."""
 
-    kind: Annotated[
-        Literal["dense", "conv", "activation", "projection", "bound", "train", "all"], tyro.conf.Positional
-    ]
+    kind: Annotated[Literal["dense", "conv", "activation", "projection", "bound", "train", "all"], tyro.conf.Positional]
     """What is timed."""
 
 
