@@ -94,3 +94,29 @@ def test_zero_is_not_a_problem(call) -> None:
 def test_bad_options_are_refused_by_value(call, value: str) -> None:
     with pytest.raises(ValueError, match=value):
         call(torch.eye(2))
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (1, 5), (540, 520)])
+@pytest.mark.parametrize("iterations", [1, 3, 8])
+def test_the_derivative_of_gram_norm_is_that_of_the_power_mean_of_singular_values(
+    shape: tuple[int, int], iterations: int
+) -> None:
+    weight = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    u, sigma, vh = torch.linalg.svd(weight.detach(), full_matrices=False)
+    power = 2 ** (iterations + 1)
+    share = (sigma / sigma[0]) ** power
+    expected = (u * ((sigma / sigma[0]) ** (power - 1) * share.sum() ** (1 / power - 1))) @ vh
+    (found,) = torch.autograd.grad(gram_norm(weight, iterations=iterations), weight)
+    assert torch.allclose(found, expected, atol=1e5 * EPS, rtol=1e5 * EPS)
+    single = weight.detach().float().requires_grad_()
+    (found,) = torch.autograd.grad(gram_norm(single, iterations=iterations), single)
+    assert torch.allclose(found.double(), expected, atol=2e-4)
+
+
+def test_gram_norm_can_be_differentiated_twice_and_for_many_matrices_at_once() -> None:
+    weight = torch.randn(3, 4, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda w: gram_norm(w, iterations=3), weight)
+    many = torch.randn(5, 4, 3, dtype=torch.float64).requires_grad_()
+    (together,) = torch.autograd.grad(torch.vmap(gram_norm)(many).sum(), many)
+    for one, gradient in zip(many, together, strict=True):
+        assert torch.allclose(gradient, torch.autograd.grad(gram_norm(one), one)[0], atol=100 * EPS)

@@ -1,5 +1,6 @@
 """Cayley, exponential and Cholesky maps against independent formulas in float64."""
 
+import pytest
 import scipy.linalg
 import torch
 from hypothesis import given, settings
@@ -67,3 +68,21 @@ def test_cholesky_gradient_matches_autograd_through_torch_cholesky() -> None:
     (expected,) = torch.autograd.grad(torch.linalg.solve_triangular(lower, weight, upper=False), weight, cotangent)
     (actual,) = torch.autograd.grad(cholesky_factor(weight), weight, cotangent)
     assert torch.allclose(actual, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 4), (4, 7)])
+def test_cayley_and_exponential_have_the_derivatives_of_their_formulas(shape: tuple[int, int]) -> None:
+    weight, cotangent = (0.3 * sample(shape, 0)).requires_grad_(), sample(shape, 1)  # below the cap
+    tall = weight.mT if shape[0] < shape[1] else weight
+    m, n = tall.shape
+    eye = torch.eye(n, dtype=torch.float64)
+    a = tall[:n] - tall[:n].mT + tall[n:].mT @ tall[n:]
+    transform = torch.cat(((eye - a), -2 * tall[n:])) @ torch.linalg.inv(eye + a)
+    lower = torch.nn.functional.pad(tall.tril(-1), (0, m - n))
+    turned = torch.linalg.matrix_exp(lower - lower.mT)[:, :n]
+    for function, formula in ((cayley, transform), (exponential, turned)):
+        value = formula.mT if shape[0] < shape[1] else formula
+        assert torch.allclose(function(weight), value, atol=1e-12)
+        (expected,) = torch.autograd.grad(value, weight, cotangent, retain_graph=True)
+        (found,) = torch.autograd.grad(function(weight), weight, cotangent)
+        assert torch.allclose(found, expected, atol=1e-11)
