@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import taut
 from taut import nn as tnn
 from taut.bench.peers import versions
 from taut.bench.record import machine
+from taut.bench.section import training_step
 from taut.bench.timing import Row, interleaved, summary
 
 DENSE = (512, 512)
@@ -55,23 +55,8 @@ def activation(cls: type[nn.Module]) -> tuple[nn.Module, nn.Module, Tensor]:
 def step(module: nn.Module, inputs: Tensor) -> Callable[[], float]:
     """Forward and backward; for layers with parameters Adam and the projection as well."""
     inputs = inputs.clone().requires_grad_()
-    parameters = list(module.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=1e-4) if parameters else None
     weight = torch.randn_like(module(inputs).detach())
-
-    def call() -> float:
-        inputs.grad = None
-        loss = (module(inputs) * weight).sum()
-        if optimizer is None:
-            loss.backward()
-        else:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            taut.optim.project_(module)
-        return loss.item()
-
-    return call
+    return training_step(module, inputs, lambda outputs: (outputs * weight).sum())
 
 
 def main() -> None:
