@@ -244,6 +244,11 @@ def test_terms_that_are_not_for_a_network_are_refused_before_the_run(model: dict
         ({"linear": "linf", "head": "linf"}, "linf", True),
         ({"linear": "linf", "head": "unit-norm", "inputs": "standardised", "lipschitz": 3.0}, "linf", True),
         ({"linear": "linf", "head": "linf"}, "l2", False),
+        (
+            {"architecture": "liresnet", "convolution": "bro", "channels": 4, "blocks": 1, "linear": "bro"},
+            "linf",
+            False,
+        ),
     ],
 )
 def test_radii_in_another_norm_than_that_of_the_layers_are_refused(model: dict, norm: str, fits: bool) -> None:
