@@ -19,7 +19,8 @@ from taut import nn as tnn
 from taut.bench.peers import versions
 from taut.bench.record import machine
 from taut.bench.section import training_step
-from taut.bench.timing import Row, interleaved, summary
+from taut.bench.table import Row
+from taut.bench.timing import interleaved, summary
 
 DENSE = (512, 512)
 CHANNELS = 32

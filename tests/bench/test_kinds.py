@@ -7,6 +7,7 @@ import torch
 
 from taut.bench import training
 from taut.bench.config import BenchConfig
+from taut.bench.patience import Patience
 from taut.bench.run import KINDS, timed
 from taut.bench.section import chosen
 from taut.bench.timing import summary
@@ -32,7 +33,7 @@ def test_activations_and_bounds_are_timed_by_name() -> None:
     dense, _ = KINDS["activation"](words, CPU)
     assert set(chosen(dense.contenders(), dense.base, words)) >= {"torch: relu", "taut: MaxMin", "taut: SmoothMaxMin"}
     weight, kernel, _ = KINDS["bound"](words, CPU)
-    rows = timed(weight, words)
+    rows = timed(weight, words, CPU, Patience(1.0)).rows
     assert set(rows) == {"torch: svdvals in float64", "taut: spectral_norm_bound, orthogonal weight"}
     assert rows["torch: svdvals in float64"].ratio == 1.0
     for make in kernel.contenders().values():

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from taut.reports.benchmark.scaling_plot import scaling_pictures
+
 TINY = ["--widths", "8", "--batches", "4", "--rounds", "2", "--only", "parseval", "cholesky"]
 
 
@@ -32,11 +34,11 @@ def test_what_was_measured_before_an_interruption_is_kept(taut, tmp_path: Path, 
 
     timed, tables = run.timed, []
 
-    def once(section, config):
+    def once(section, *rest):
         if tables:
             raise Interrupted(2)
         tables.append(section.title)
-        return timed(section, config)
+        return timed(section, *rest)
 
     monkeypatch.setattr(run, "timed", once)
     out = tmp_path / "bench"
@@ -45,14 +47,32 @@ def test_what_was_measured_before_an_interruption_is_kept(taut, tmp_path: Path, 
     assert [table["title"] for table in json.loads((out / "bench.json").read_text())["tables"]] == tables
 
 
+def test_a_study_is_drawn_when_it_has_two_sizes(taut, tmp_path: Path) -> None:
+    out = tmp_path / "bench"
+    words = ["scale", "--axes", "width", "--rounds", "1", "--only", "parseval"]
+    shown = taut("bench", *words, "--steps", "4", "8", "--out", out)
+    assert (shown.code, shown.err) == (0, "")
+    assert (out / "scale-width.png").read_bytes().startswith(b"\x89PNG")
+    assert "(scale-width.png)" in (out / "bench.md").read_text()
+    tables = json.loads((out / "bench.json").read_text())["tables"]
+    assert [table["along"]["size"] for table in tables] == [4, 8]
+    (picture,) = scaling_pictures(tables)
+    assert picture.name == "scale-width"
+    assert scaling_pictures(tables[:1]) == []
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
         (["denes"], "invalid choice 'denes' for argument 'kind'"),
-        (["--rounds", "2"], "Missing from taut bench: {dense,conv,activation,projection,bound,train,all}"),
+        (["--rounds", "2"], "Missing from taut bench: {dense,conv,activation,projection,bound,train,scale,all}"),
         (["dense", "--rounds", "0"], "rounds must be at least 1, got 0"),
         (["dense", "--widths", "0"], "widths must be positive numbers, got (0,)"),
         (["conv", "--channels", "4"], "channels, sides and images must be as many"),
+        (["scale", "--steps", "4"], "steps are along one axis: name it with --axes"),
+        (["scale", "--axes", "width", "--steps", "0"], "steps must be positive numbers, got (0,)"),
+        (["scale", "--axes", "height"], "height"),
+        (["scale", "--axes", "width", "--patience", "0"], "patience must be positive, got 0"),
         (["dense", "--checkouts", "/nowhere"], "checkouts must be folders, got /nowhere"),
         (["dense", "--accelerator", "gpu"], "torch sees no GPU here"),
     ],

@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from taut.errors import require
+
+Axis = Literal["width", "depth", "batch", "classes", "channels", "side", "processes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,13 @@ class BenchConfig:
     """Of the pictures of the convolutions."""
     images: tuple[int, ...] = (64, 64)
     """Pictures a step of the convolutions."""
+    axes: tuple[Axis, ...] = get_args(Axis)
+    """What grows from table to table of `taut bench scale`."""
+    steps: tuple[int, ...] = ()
+    """Its sizes along the one axis that --axes names, instead of those that suit each axis."""
+    patience: float = 60.0
+    """Seconds: contenders of `taut bench scale` that would take longer at one size, going by the size before, are left
+    out of it."""
     only: tuple[str, ...] = ()
     """Time contenders alone whose name contains one of these words; the base is always there."""
     slow: bool = False
@@ -47,6 +56,10 @@ class BenchConfig:
         for name in ("widths", "batches", "channels", "sides", "images"):
             given = getattr(self, name)
             require(bool(given) and min(given, default=0) >= 1, f"{name} must be positive numbers, got {given}")
+        require(bool(self.axes), "axes must name one axis or more")
+        require(not self.steps or len(self.axes) == 1, "steps are along one axis: name it with --axes")
+        require(min(self.steps, default=1) >= 1, f"steps must be positive numbers, got {self.steps}")
+        require(self.patience > 0, f"patience must be positive, got {self.patience:g}")
         same = len(self.channels) == len(self.sides) == len(self.images)
         require(same, "channels, sides and images must be as many, one for each size of convolution")
         require(max(self.widths) <= 2**15 and math.prod(self.widths) > 0, f"widths must be at most {2**15}")

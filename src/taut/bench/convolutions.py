@@ -24,11 +24,12 @@ def sections(config: BenchConfig, device: torch.device) -> Iterator[Section]:
             title=f"Training step of a 3 x 3 convolution, {channels} channels, {side} x {side}, batch {batch}, "
             f"{config.precision}",
             base=BASE,
-            contenders=partial(_contenders, (batch, channels, side, side), config, device),
+            contenders=partial(contenders, (batch, channels, side, side), config, device),
         )
 
 
-def _contenders(shape: tuple[int, ...], config: BenchConfig, device: torch.device) -> Contenders:
+def contenders(shape: tuple[int, ...], config: BenchConfig, device: torch.device) -> Contenders:
+    """Training steps of one convolution on pictures of `shape`, batch first."""
     channels = shape[1]
     plain = partial(nn.Conv2d, channels, channels, 3, padding=1)
     layers: dict[str, Callable[[], nn.Module]] = {

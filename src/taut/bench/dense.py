@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -26,30 +27,32 @@ def sections(config: BenchConfig, device: torch.device) -> Iterator[Section]:
             yield Section(
                 title=f"Training step of 784-{width}-{width}-10, batch {batch}, {config.precision}",
                 base=BASE,
-                contenders=partial(_contenders, width, batch, config, device),
+                contenders=partial(contenders, (784, width, width, 10), batch, config, device),
             )
 
 
-def _contenders(width: int, batch: int, config: BenchConfig, device: torch.device) -> Contenders:
+def contenders(sizes: tuple[int, ...], batch: int, config: BenchConfig, device: torch.device) -> Contenders:
+    """Training steps of dense layers from each of `sizes` to the next, with activations between them."""
     layers: dict[str, Callable[[int, int], nn.Module]] = {
         f"taut: {name}": cls for name, cls in tnn.linears().items() if name not in OTHER
     }
     layers |= dense_peers()
-    made = {BASE: partial(_step, nn.Linear, nn.ReLU(), width, batch, config, device)}
+    made = {BASE: partial(_step, nn.Linear, nn.ReLU(), sizes, batch, config, device)}
     for name, make in layers.items():
         if config.slow or name not in SLOW:
-            made[name] = partial(_step, make, tnn.MaxMin(), width, batch, config, device)
+            made[name] = partial(_step, make, tnn.MaxMin(), sizes, batch, config, device)
     return made
 
 
 def _step(
     make: Callable[[int, int], nn.Module],
     activation: nn.Module,
-    width: int,
+    sizes: tuple[int, ...],
     batch: int,
     config: BenchConfig,
     device: torch.device,
 ) -> Call:
-    model = nn.Sequential(make(784, width), activation, make(width, width), activation, make(width, 10))
-    inputs, labels = torch.randn(batch, 784, device=device), torch.randint(10, (batch,), device=device)
+    layers = [layer for pair in pairwise(sizes) for layer in (make(*pair), activation)]
+    model = nn.Sequential(*layers[:-1])
+    inputs, labels = torch.randn(batch, sizes[0], device=device), torch.randint(sizes[-1], (batch,), device=device)
     return training_step(model, inputs, lambda logits: F.cross_entropy(logits, labels), precision=config.precision)

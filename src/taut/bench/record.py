@@ -11,45 +11,57 @@ from typing import Any
 import torch
 
 from taut.bench.peers import versions
-from taut.bench.timing import Row
+from taut.bench.table import Row, Table
 from taut.files import write_bytes, write_json
-
-Tables = Mapping[str, tuple[str, Mapping[str, Row]]]
-"""By title: the base, and the rows."""
+from taut.reports.benchmark.scaling_plot import scaling_pictures
 
 
-def write_record(folder: Path, tables: Tables, *, command: Sequence[str], machine: Mapping[str, Any]) -> list[Path]:
-    """Write bench.md and bench.json into `folder`, which exists; their paths."""
+def write_record(
+    folder: Path, tables: Sequence[Table], *, command: Sequence[str], machine: Mapping[str, Any]
+) -> list[Path]:
+    """Write bench.md, bench.json and a plot of each study into `folder`, which exists; their paths."""
     said = {
         "command": list(command),
         "date": date.today().isoformat(),
         "machine": dict(machine),
         "versions": versions(),
     }
-    found = [
-        {"title": title, "base": base, "rows": {name: asdict(row) for name, row in rows.items()}}
-        for title, (base, rows) in tables.items()
-    ]
+    found = [asdict(table) for table in tables]
     words = ", ".join(f"{key} {value}" for key, value in {**machine, **said["versions"]}.items())
     lines = [f"`{shlex.join(command)}`, {said['date']}", "", words]
-    for title, (base, rows) in tables.items():
-        lines += ["", f"## {title}", "", *markdown(rows, base=base)]
+    for table in tables:
+        lines += ["", f"## {table.title}", "", *markdown(table.rows, base=table.base)]
+        if table.left_out:
+            lines += ["", f"Left out, as it would have taken too long: {', '.join(table.left_out)}."]
+    pictures = scaling_pictures(found)
+    lines += [line for picture in pictures for line in ("", f"![{picture.alt}]({picture.name}.png)")]
     page, record = folder / "bench.md", folder / "bench.json"
     write_bytes(page, ("\n".join(lines) + "\n").encode())
     write_json(record, {**said, "tables": found})
-    return [page, record]
+    paths = [folder / f"{picture.name}.png" for picture in pictures]
+    for path, picture in zip(paths, pictures, strict=True):
+        write_bytes(path, picture.light)
+    return [page, record, *paths]
 
 
 def markdown(rows: Mapping[str, Row], *, base: str) -> list[str]:
     """Lines of a table, one row a contender."""
-    lines = [f"| contender | ms (median) | ratio to {base} | quartiles |", "|---|---:|---:|---:|"]
+    named = heads(rows, base=base)
+    lines = [f"| {' | '.join(['contender', *named])} |", f"|---|{'---:|' * len(named)}"]
     return lines + [f"| {name} | {' | '.join(cells(row))} |" for name, row in rows.items()]
 
 
+def heads(rows: Mapping[str, Row], *, base: str) -> list[str]:
+    """Names of the columns after that of the contender."""
+    measured = any(row.peak_mib is not None for row in rows.values())
+    return ["ms (median)", f"ratio to {base}", "quartiles", *(["MiB (peak)"] if measured else [])]
+
+
 def cells(row: Row) -> list[str]:
-    """What a table says of a row: median, ratio, quartiles."""
+    """What a table says of a row: median, ratio, quartiles, and memory where it was measured."""
     lost = f" (loss not finite in {row.rounds_not_finite} rounds, left out)" if row.rounds_not_finite else ""
-    return [f"{row.median_ms:.4g}", f"{row.ratio:.2f}", f"{row.ratio_low:.2f} to {row.ratio_high:.2f}{lost}"]
+    found = [f"{row.median_ms:.4g}", f"{row.ratio:.2f}", f"{row.ratio_low:.2f} to {row.ratio_high:.2f}{lost}"]
+    return found if row.peak_mib is None else [*found, f"{row.peak_mib:.4g}"]
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import torch
 
-from taut.bench import activations, bounds, convolutions, dense, projections, training
+from taut.bench import activations, bounds, convolutions, dense, projections, scaling, training
 from taut.bench.config import BenchConfig
+from taut.bench.memory import peak_bytes
+from taut.bench.patience import Patience
 from taut.bench.peers import use_checkouts
 from taut.bench.record import machine, write_record
 from taut.bench.section import Section, chosen
-from taut.bench.timing import Row, interleaved, summary
+from taut.bench.table import Table
+from taut.bench.timing import interleaved, summary
 from taut.errors import UsageError
 from taut.training.engine import pick_device
 from taut.training.interrupt import interruptible
@@ -24,6 +27,7 @@ KINDS: Mapping[str, Callable[[BenchConfig, torch.device], Iterator[Section]]] = 
     "projection": projections.sections,
     "bound": bounds.sections,
     "train": training.sections,
+    "scale": scaling.sections,
 }
 _WARMUP = 2
 _CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
@@ -34,9 +38,9 @@ def carry_out(
     config: BenchConfig,
     *,
     command: Sequence[str],
-    show: Callable[[str, str, Mapping[str, Row]], None],
+    show: Callable[[Table], None],
 ) -> list[Path]:
-    """Time the `kinds`, call `show` with title, base and rows of each table, and write all of them into a folder.
+    """Time the `kinds`, call `show` with each table, and write all of them into a folder.
 
     The files are written after each table, so that what was measured before an interruption is not lost.
 
@@ -53,26 +57,28 @@ def carry_out(
     use_checkouts(config.checkouts)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
-    tables: dict[str, tuple[str, Mapping[str, Row]]] = {}
+    tables: list[Table] = []
+    patience = Patience(config.patience)
     written: list[Path] = []
     try:
         with interruptible():
             for kind in kinds:
                 for section in KINDS[kind](config, device):
-                    rows = timed(section, config)
-                    tables[section.title] = (section.base, rows)
+                    tables.append(timed(section, config, device, patience))
                     out.mkdir(parents=True, exist_ok=True)
                     written = write_record(out, tables, command=command, machine=machine(device))
-                    show(section.title, section.base, rows)
+                    show(tables[-1])
     finally:
         torch.set_num_threads(threads)
     return written
 
 
-def timed(section: Section, config: BenchConfig) -> dict[str, Row]:
-    """Rows of one table."""
+def timed(section: Section, config: BenchConfig, device: torch.device, patience: Patience) -> Table:
+    """One table; its contenders are gone when it is done."""
     torch.manual_seed(0)
-    calls = {name: make() for name, make in chosen(section.contenders(), section.base, config).items()}
+    wanted = chosen(section.contenders(), section.base, config)
+    left_out = [name for name in wanted if name != section.base and not patience.allows(section.along, name)]
+    calls = {name: make() for name, make in wanted.items() if name not in left_out}
     rounds = _WARMUP + config.rounds
     with progress(section.title, rounds * len(calls)) as reporter:
         done = 0
@@ -85,4 +91,7 @@ def timed(section: Section, config: BenchConfig) -> dict[str, Row]:
         seconds = interleaved(
             calls, rounds=config.rounds, warmup=_WARMUP, clock=_CLOCKS[config.clock], progress=advance
         )
-    return summary(seconds, base=section.base)
+    peaks = {name: peak_bytes(call, device) for name, call in calls.items()} if section.memory else None
+    rows = summary(seconds, base=section.base, peaks=peaks)
+    patience.remember(section.along, rows)
+    return Table(title=section.title, base=section.base, rows=rows, along=section.along, left_out=left_out)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from taut.bench.config import BenchConfig
+from taut.bench.table import Along
 from taut.bench.timing import Call, Contenders
 from taut.optim import project_
 
@@ -21,6 +22,9 @@ class Section:
     """The contender whose time is 1."""
     contenders: Callable[[], Contenders]
     """What makes each contender."""
+    along: Along | None = None
+    memory: bool = False
+    """Whether the memory of a call is measured too."""
 
 
 def chosen(contenders: Contenders, base: str, config: BenchConfig) -> dict[str, Callable[[], Call]]:

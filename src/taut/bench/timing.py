@@ -1,33 +1,22 @@
-"""Interleaved timing: every contender runs once in every round, so that drifts of the machine hit all alike."""
+"""Interleaved timing: every contender runs once in every round, in another order each time, so that drifts of the
+machine, and what the one before left in its caches, hit all alike."""
 
 import gc
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
+
+from taut.bench.table import Row
 
 Call = Callable[[], float]
 """One piece of work, ended by a number that only its end can give, such as the loss."""
 Contenders = Mapping[str, Callable[[], Call]]
 """What makes each contender, by its name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What one contender took. Ratios are those of each round, to the base in the same round."""
-
-    median_ms: float
-    ratio: float
-    ratio_low: float
-    """Lower quartile."""
-    ratio_high: float
-    """Upper quartile."""
-    rounds_not_finite: int
-    """Rounds whose number was infinite or NaN: they are left out."""
 
 
 def interleaved(
@@ -46,7 +35,9 @@ def interleaved(
     seconds: dict[str, list[float | None]] = {name: [] for name in contenders}
     with _no_collection():
         for k in range(warmup + rounds):
-            for name, call in contenders.items():
+            order = list(contenders.items())
+            random.Random(k).shuffle(order)
+            for name, call in order:
                 synchronize()
                 start = clock()
                 number = call()
@@ -69,8 +60,11 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def summary(seconds: Mapping[str, Sequence[float | None]], *, base: str) -> dict[str, Row]:
-    """A row for each contender, the quickest beside `base` first; a ratio is NaN where no round has both.
+def summary(
+    seconds: Mapping[str, Sequence[float | None]], *, base: str, peaks: Mapping[str, int] | None = None
+) -> dict[str, Row]:
+    """A row for each contender, the quickest beside `base` first; a ratio is NaN where no round has both. `peaks` are
+    bytes.
 
     >>> summary({"plain": [1.0, 2.0], "layer": [3.0, 6.0]}, base="plain")["layer"].ratio
     3.0
@@ -85,5 +79,6 @@ def summary(seconds: Mapping[str, Sequence[float | None]], *, base: str) -> dict
             ratio_low=low,
             ratio_high=high,
             rounds_not_finite=sum(t is None for t in times),
+            peak_mib=peaks[name] / 2**20 if peaks else None,
         )
     return dict(sorted(rows.items(), key=lambda item: (math.isnan(item[1].ratio), item[1].ratio)))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -75,6 +76,14 @@ def bare(model: nn.Module, inputs: Tensor, labels: Tensor, batch: int, device: t
 def whole(model: nn.Module, inputs: Tensor, labels: Tensor, batch: int, config: BenchConfig) -> float:
     """The same by the trainer, with what it writes."""
     engine = EngineConfig(accelerator=config.accelerator, threads=config.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        return fitted(model, inputs, labels, batch, launch(engine), engine, Path(folder))
+
+
+def fitted(
+    model: nn.Module, inputs: Tensor, labels: Tensor, batch: int, fabric: Fabric, engine: EngineConfig, folder: Path
+) -> float:
+    """A number of a copy of `model` after two epochs, this process having had its share of each batch."""
     job = Job(
         model=copy.deepcopy(model),
         tensors=(inputs, labels),
@@ -84,11 +93,9 @@ def whole(model: nn.Module, inputs: Tensor, labels: Tensor, batch: int, config: 
         batch_size=batch,
         seed=0,
     )
-    with tempfile.TemporaryDirectory() as folder, interruptible() as interruption:
-        fitted = fit(
-            job, fabric=launch(engine), engine=engine, folder=RunFolder(Path(folder)), interruption=interruption
-        )
-        return float(next(fitted.model.parameters()).detach().sum())
+    with interruptible() as interruption:
+        done = fit(job, fabric=fabric, engine=engine, folder=RunFolder(folder), interruption=interruption)
+    return float(next(done.model.parameters()).detach().sum())
 
 
 def _objective(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

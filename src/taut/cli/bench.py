@@ -1,22 +1,25 @@
 """`taut bench`: what layers, bounds and training cost, beside plain torch and other libraries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
 
 from taut.bench.config import BenchConfig
-from taut.bench.timing import Row
+from taut.bench.table import Table
 from taut.cli.parse import parse
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(BenchConfig):
     """Time layers, activations, projections, bounds or training, beside plain torch and the other libraries that are
-    installed, interleaved; the tables are written as Markdown and JSON."""
+    installed, interleaved, or some of it at growing sizes (scale); the tables are written as Markdown and JSON, what
+    grows as plots too."""
 
-    kind: Annotated[Literal["dense", "conv", "activation", "projection", "bound", "train", "all"], tyro.conf.Positional]
+    kind: Annotated[
+        Literal["dense", "conv", "activation", "projection", "bound", "train", "scale", "all"], tyro.conf.Positional
+    ]
     """What is timed."""
 
 
@@ -30,19 +33,19 @@ def main(arguments: Sequence[str]) -> None:
         print(f"wrote {path}")
 
 
-def _show(title: str, base: str, rows: Mapping[str, Row]) -> None:
+def _show(table: Table) -> None:
     from rich import box
+    from rich import table as terminal
     from rich.console import Console
-    from rich.table import Table
 
-    from taut.bench.record import cells
+    from taut.bench.record import cells, heads
 
-    table = Table(box=box.SIMPLE)
-    table.add_column("contender")
-    for name in ("ms (median)", f"ratio to {base}", "quartiles"):
-        table.add_column(name, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *cells(row))
+    shown = terminal.Table(box=box.SIMPLE)
+    shown.add_column("contender")
+    for name in heads(table.rows, base=table.base):
+        shown.add_column(name, justify="right")
+    for name, row in table.rows.items():
+        shown.add_row(name, *cells(row))
     console = Console()
-    console.print(title, style="bold", highlight=False, soft_wrap=True)
-    console.print(table)
+    console.print(table.title, style="bold", highlight=False, soft_wrap=True)
+    console.print(shown)

@@ -69,11 +69,17 @@ class Examiner:
         elif question.k >= shape[0]:
             raise ValueError(f"k must be below the number of classes {shape[0]}, got {question.k}")
         self.head: Head | None = head_of(analysis.program)
-        self.weights = None if self.head is None else self._weights(self.head)
+        self._differences: dict[int, Tensor] = {}
 
-    def _weights(self, head: Head) -> Tensor:
-        pairs = self.question.claim != "sign"
-        return differences(head, self.analysis.norm) if pairs else own_norms(head, self.analysis.norm)
+    def _weights(self, labels: Tensor) -> Tensor | None:
+        """Norms D of the head's rows, those of differences for each label that was met."""
+        if self.head is None:
+            return None
+        if self.question.claim == "sign":
+            return own_norms(self.head, self.analysis.norm)[None]
+        for label in set(labels.tolist()) - self._differences.keys():
+            self._differences[label] = differences(self.head, self.analysis.norm, label)
+        return torch.stack([self._differences[label] for label in labels.tolist()])
 
     @property
     def classes(self) -> int:
@@ -85,16 +91,14 @@ class Examiner:
         """Evaluate a batch and bound how its margins move."""
         if self.question.claim == "sign":
             return self._sign(x, labels)
-        weights = None if self.weights is None else self.weights[labels]
-        moves = moves_of(self.analysis, self.head, x, weights, pairs=True)
+        moves = moves_of(self.analysis, self.head, x, self._weights(labels), pairs=True)
         own = moves.logits.gather(1, labels[:, None])
         gaps = (own - moves.logits).scatter(1, labels[:, None], torch.inf)
         return Margins(logits=moves.logits, margins=gaps, moves=moves)
 
     def _sign(self, x: Tensor, labels: Tensor) -> Margins:
         """The threshold is subtracted in the arithmetic at hand: one rounding, here and there."""
-        weights = None if self.weights is None else self.weights[None]
-        moves = moves_of(self.analysis, self.head, x, weights, pairs=False)
+        moves = moves_of(self.analysis, self.head, x, self._weights(labels), pairs=False)
         output = moves.logits.reshape(len(x), 1)
         gap = torch.where(labels[:, None] == 1, output - self.question.threshold, self.question.threshold - output)
         once = FLOAT64.roundoff(1) + self.analysis.arithmetic.roundoff(1)

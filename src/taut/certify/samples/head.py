@@ -24,6 +24,9 @@ from taut.certify.rounding import add_up, gamma, inflate, mul_up, norm_up, produ
 from taut.certify.samples.arithmetic import FLOAT64
 from taut.certify.samples.forward import Analysis, State
 
+_IN_CACHE = 2**16
+"""Entries of a block that is worked on at a time."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Head:
@@ -68,12 +71,13 @@ def head_of(program: Program) -> Head | None:
     return Head(linear=last.operation, place=last.inputs[0], factors=tuple(factors))
 
 
-def differences(head: Head, norm: Norm) -> Float[Tensor, "classes classes"]:
-    """||w_i - w_j||, rounded up (l2 norms, or l1 norms for linf)."""
+def differences(head: Head, norm: Norm, label: int) -> Float[Tensor, " classes"]:
+    """||w_label - w_j|| for every j, rounded up (l2 norms, or l1 norms for linf)."""
     order, rows = 2 if norm == "l2" else 1, head.linear.weight.exact
+    parts = rows.split(max(1, _IN_CACHE // rows.shape[1]))
+    found = torch.cat([norm_up(part - rows[label], order=order) for part in parts])
     # the difference of two rows is rounded once per entry: 4 u covers it
-    found = torch.stack([norm_up(rows - row, order=order) for row in rows]) * (1.0 + 4.0 * gamma(1))
-    return inflate(found)
+    return inflate(found * (1.0 + 4.0 * gamma(1)))
 
 
 def own_norms(head: Head, norm: Norm) -> Float[Tensor, " outputs"]:

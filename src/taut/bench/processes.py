@@ -1,0 +1,79 @@
+"""Training shared by several processes of this machine, which wait between the rounds of a benchmark."""
+
+import os
+import socket
+import tempfile
+import weakref
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from torch import multiprocessing
+
+from taut import models
+from taut.bench.config import BenchConfig
+from taut.bench.timing import Call, Contenders
+from taut.bench.training import UPDATES, fitted
+from taut.errors import UserError
+from taut.training.engine import EngineConfig
+
+BASE = "taut: fit, 1 process"
+_BATCH = 1024
+
+
+def contenders(processes: int, config: BenchConfig, device: torch.device) -> Contenders:
+    """The same updates in one process and in so many."""
+    del device
+    names = {1: BASE, processes: f"taut: fit, {processes} processes" if processes > 1 else BASE}
+    return {name: partial(_group, count, config) for count, name in names.items()}
+
+
+def _group(count: int, config: BenchConfig) -> Call:
+    """Start the processes; the call has all of them make their share of the updates."""
+    context = multiprocessing.get_context("spawn")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pipes: list[Connection] = []
+    for rank in range(count):
+        here, there = context.Pipe()
+        context.Process(target=_serve, args=(there, rank, count, port, config), daemon=True).start()
+        there.close()
+        pipes.append(here)
+
+    def call() -> float:
+        for pipe in pipes:
+            pipe.send(None)
+        try:
+            return sum(pipe.recv() for pipe in pipes)
+        except EOFError:
+            raise UserError(f"one of {count} training processes ended; its own message is above") from None
+
+    weakref.finalize(call, _close, pipes)
+    return call
+
+
+def _close(pipes: list[Connection]) -> None:
+    for pipe in pipes:
+        pipe.close()  # which ends the process at the other end
+
+
+def _serve(pipe: Connection, rank: int, count: int, port: int, config: BenchConfig) -> None:
+    """One process of a group: a training run for each message, until the pipe is closed."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "bench"}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    from taut.training.engine import launch
+
+    torch.manual_seed(0)
+    engine = EngineConfig(accelerator=config.accelerator, threads=config.threads, devices=count)
+    fabric = launch(engine)
+    model = models.mlp((1, 28, 28), 10)
+    inputs, labels = torch.rand(_BATCH * UPDATES // 2, 1, 28, 28), torch.randint(10, (_BATCH * UPDATES // 2,))
+    try:
+        while True:
+            pipe.recv()
+            with tempfile.TemporaryDirectory() as folder:
+                pipe.send(fitted(model, inputs, labels, _BATCH, fabric, engine, Path(folder)))
+    except (EOFError, OSError, KeyboardInterrupt):
+        return
