@@ -29,9 +29,14 @@ def geodesic(w: torch.Tensor, update: torch.Tensor) -> tuple[torch.Tensor, float
     return torch.from_numpy(scipy.linalg.expm(skew.numpy())) @ w, float(torch.linalg.matrix_norm(skew))
 
 
+@pytest.mark.parametrize("retracted", [True, False])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_a_step_follows_the_geodesic_to_the_order_of_its_polynomial(size: tuple[int, int], length: float) -> None:
+def test_a_step_follows_the_geodesic_to_the_order_of_its_polynomial(
+    size: tuple[int, int], length: float, retracted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not retracted:  # which would hide what is wrong along W
+        monkeypatch.setattr("taut.functional.manifold.stiefel_retract", lambda weight: weight)
     w = point(size)
     update = torch.randn(size, dtype=torch.float64)
     update *= length / torch.linalg.matrix_norm(update)
@@ -65,12 +70,35 @@ def test_a_pull_towards_the_origin_does_nothing(size: tuple[int, int]) -> None:
     assert torch.allclose(stiefel_step(w, -0.3 * w), w, atol=1e-14)
 
 
-@pytest.mark.parametrize("distance", [0.0, 1e-9, 1e-6, 1e-3, 0.5, 10.0])
+@pytest.mark.parametrize("distance", [0.0, 1e-9, 1e-6, 1e-3, 0.03, 0.1, 0.5, 10.0])
 def test_retraction_is_the_polar_factor(distance: float) -> None:
     w = point((9, 4)) + distance * torch.randn(9, 4, dtype=torch.float64)
     expected = torch.from_numpy(scipy.linalg.polar(w.numpy())[0])
     assert torch.allclose(stiefel_retract(w), expected, atol=1e-13)
     assert torch.allclose(stiefel_retract(w.mT.contiguous()), expected.mT, atol=1e-13)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 2e-14)])
+@pytest.mark.parametrize("defect", [1e-8, 1e-5, 1e-3, 0.02, 0.1, 0.2])
+@pytest.mark.parametrize("size", [(70, 70), (90, 40), (40, 90)])
+def test_nearly_orthogonal_matrices_need_no_eigenvectors(
+    size: tuple[int, int], defect: float, dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(weight: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("not near")
+
+    w, n = point(size), min(size)
+    change = torch.randn(n, n, dtype=torch.float64)
+    change = change + change.T
+    values = torch.linalg.eigh(change)  # the squares of the singular values are 1 +- defect, or between
+    change = values.eigenvectors * (values.eigenvalues / values.eigenvalues.abs().amax() * defect)
+    root = torch.linalg.eigh(torch.eye(n, dtype=torch.float64) + change @ values.eigenvectors.T)
+    stretch = root.eigenvectors * root.eigenvalues.sqrt() @ root.eigenvectors.T
+    near = (stretch @ w if size[0] < size[1] else w @ stretch).to(dtype)
+    monkeypatch.setattr("taut.functional.manifold.polar_factor", refused)
+    found = stiefel_retract(near).double()
+    assert float((torch.linalg.svdvals(found) - 1).abs().max()) <= tolerance
+    assert float(torch.linalg.matrix_norm(found - w, 2)) <= 4 * tolerance
 
 
 def test_half_precision_is_computed_in_float32() -> None:

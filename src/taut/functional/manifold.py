@@ -1,12 +1,10 @@
 """Steps on the Stiefel manifold, the matrices with orthonormal columns (rows, when wide)."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from taut.functional._gram import gram_matrix
+from taut.functional._gram import gram_matrix, symmetric_product
 from taut.functional._precision import at_least_float32, full_precision
 from taut.functional.polar import polar_factor
 
@@ -16,6 +14,12 @@ _DEGREES = ((0.05, 2), (0.25, 3), (1.0, 4))
 _LONGEST = 32.0
 # Distance ||W^T W - I|| from which one Björck step (3/4 of the square is left) reaches rounding.
 _NEAR = {torch.float32: 3e-4, torch.float64: 1e-8}
+# What a retraction may leave of it without being followed by another.
+_DONE = {torch.float32: 1e-7, torch.float64: 1e-16}
+# Distances up to which the binomial series is taken: by row sums, which may be sqrt(n) times the norm, and by its norm.
+_FAR, _CONVERGES = 8.0, 0.5
+# (1 + x)^(-1/2) - 1 up to the fourth power; 63/256 x^5 is the next.
+_SERIES = (-1 / 2, 3 / 8, -5 / 16, 35 / 128)
 
 
 @torch.no_grad()
@@ -55,8 +59,9 @@ def stiefel_step(weight: Float[Tensor, "out in"], update: Float[Tensor, "out in"
 def stiefel_retract(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
     r"""The polar factor: the nearest orthogonal matrix, all singular values 1 (l2); cheap when W is nearly one.
 
-    To 1e-6 in float32 and 1e-14 in float64: one Björck step when that is enough, otherwise `polar_factor`. No
-    derivative.
+    To 1e-6 in float32 and 1e-14 in float64. With E = W^T W - I it is W (I + E)^(-1/2): one Björck step for E at
+    rounding, five terms of the binomial series (three products of the smaller side and one of W) for ||E|| < 1/2,
+    `polar_factor` beyond. No derivative.
 
     >>> import torch
     >>> stiefel_retract(torch.tensor([[3.0, 4.0]]))
@@ -65,19 +70,34 @@ def stiefel_retract(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
     with full_precision(weight.device):
         w = at_least_float32(weight)
         rows = w.shape[0] < w.shape[1]
-        error = gram_matrix(w.mT if rows else w)
-        error.diagonal().sub_(1.0)
-        if not float(error.abs().sum(1).amax()) < _NEAR[w.dtype]:  # NaN is not near
-            return polar_factor(weight)
-        a, b = (error, w) if rows else (w, error)
-        return torch.addmm(w, a, b, alpha=-0.5).to(weight.dtype)
+        for _ in range(4):
+            error = gram_matrix(w.mT if rows else w)
+            error.diagonal().sub_(1.0)
+            distance = float(error.abs().sum(1).amax())
+            if not distance < _FAR:  # NaN is not near
+                break
+            left, change = 0.0, -0.5 * error
+            if distance >= _NEAR[w.dtype]:
+                square = symmetric_product(error, error)
+                distance = min(distance, float(square.abs().sum(1).amax()) ** 0.5)
+                if distance >= _CONVERGES:
+                    break
+                left = 0.5 * distance**5 / (1 - distance)
+                one, two, three, four = _SERIES
+                higher = symmetric_product(square, torch.add(three * error, square, alpha=four))
+                change = higher.add_(error, alpha=one).add_(square, alpha=two)
+            a, b = (change, w) if rows else (w, change)
+            w = torch.addmm(w, a, b)
+            if left < _DONE[w.dtype]:
+                return w.to(weight.dtype)
+        return polar_factor(weight)
 
 
 def _rotated(w: Tensor, turn: Tensor, outside: Tensor | None, norm: float) -> Tensor:
     """exp(A) W for A W = W turn + outside, with turn skew and outside orthogonal to W."""
     degree = next((degree for limit, degree in _DEGREES if norm < limit), None)
     if degree is not None:
-        return _taylor(w, _generator(w, turn, outside), degree)
+        return _taylor(w, turn, outside, degree)
     if outside is None:
         return w @ torch.linalg.matrix_exp(turn)
     basis, r = torch.linalg.qr(outside)
@@ -87,17 +107,23 @@ def _rotated(w: Tensor, turn: Tensor, outside: Tensor | None, norm: float) -> Te
     return w @ rotation[:n] + basis @ rotation[n:]
 
 
-def _generator(w: Tensor, turn: Tensor, outside: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """The product with A, which is never formed when W is rectangular."""
+def _taylor(w: Tensor, turn: Tensor, outside: Tensor | None, degree: int) -> Tensor:
+    """The Taylor polynomial of exp(A) W, with small matrices X and Y in W X + outside Y alone.
+
+    A W = W turn + outside and A outside = -W outside^T outside, as W is orthogonal: A (W X + outside Y) =
+    W (turn X - outside^T outside Y) + outside X.
+    """
     if outside is None:
-        return lambda x: x @ turn  # A commutes past W: A W = W turn
-    left = 0.5 * (w @ turn) + outside
-    return lambda x: left @ (w.mT @ x) - w @ (left.mT @ x)
-
-
-def _taylor(w: Tensor, generator: Callable[[Tensor], Tensor], degree: int) -> Tensor:
-    total = term = w
-    for k in range(1, degree + 1):
-        term = generator(term) / k
-        total = total + term
-    return total
+        total = term = w
+        for k in range(1, degree + 1):
+            term = (term @ turn) / k  # A commutes past W
+            total = total + term
+        return total
+    inner = gram_matrix(outside)
+    eye = torch.eye(len(turn), dtype=w.dtype, device=w.device)
+    x, y = turn, eye
+    along, across = eye + x, y
+    for k in range(2, degree + 1):
+        x, y = (turn @ x - inner @ y) / k, x / k
+        along, across = along + x, across + y
+    return torch.addmm(w @ along, outside, across)
