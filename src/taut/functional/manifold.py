@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from taut.functional._gram import gram_matrix, symmetric_product
+from taut.functional._gram import gram_matrix, less_transpose, symmetric_product
 from taut.functional._precision import at_least_float32, full_precision
 from taut.functional.polar import polar_factor
 
@@ -45,7 +45,7 @@ def stiefel_step(weight: Float[Tensor, "out in"], update: Float[Tensor, "out in"
         w, change = (at_least_float32(t.mT if wide else t) for t in (weight, update))
         change = change.to(w.dtype)
         inner = w.mT @ change
-        turn = 0.5 * (inner - inner.mT)
+        turn = 0.5 * less_transpose(inner)
         outside = change - w @ inner if w.shape[0] > w.shape[1] else None
         square = turn.square().sum() + (0.0 if outside is None else 2 * outside.square().sum())
         norm = float(square.sqrt())

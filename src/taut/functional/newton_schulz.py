@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from taut.functional._gram import less_transpose
+
 _SMALLEST = 1e-3  # the schedule converges from singular values down to this share of the proven norm bound
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 _DERIVATIVE_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-14}
@@ -58,7 +60,7 @@ def polar_derivative(weight: Tensor, factor: Tensor, grad: Tensor) -> Tensor | N
     if not bool((scale > 0).all()):
         return None
     inner = factor.mT @ grad
-    solution = _solve_skew_sylvester(h / scale, inner - inner.mT)
+    solution = _solve_skew_sylvester(h / scale, less_transpose(inner))
     if solution is None:
         return None
     result = factor @ (solution / scale)
@@ -84,7 +86,7 @@ def _solve_skew_sylvester(h: Tensor, right: Tensor) -> Tensor | None:
         if bool((torch.linalg.matrix_norm(residual, keepdim=True) <= target).all()):
             return solution
         product = h @ direction
-        image = product - product.mT
+        image = less_transpose(product)
         step = rho / _dot(direction, image).clamp_min(torch.finfo(h.dtype).tiny)
         solution = solution + step * direction
         residual = residual - step * image

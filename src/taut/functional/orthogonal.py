@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from taut.functional._gram import gram_matrix
+from taut.functional._gram import gram_matrix, less_transpose
 from taut.functional._precision import at_least_float32, full_precision
 
 # Free weights are capped at these row sums: the maps have long saturated there, and float32 can still resolve them.
@@ -36,7 +36,7 @@ def cayley(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         n = tall.shape[1]
         u, v = tall[:n], tall[n:]
         eye = torch.eye(n, dtype=tall.dtype, device=tall.device)
-        a = u - u.mT + v.mT @ v
+        a = less_transpose(u) + v.mT @ v
         inverse = torch.linalg.inv_ex(eye + a).inverse  # its symmetric part is at least I; two products backward
         factor = _polished(torch.cat((2 * inverse - eye, -2 * (v @ inverse))))
     return (factor.mT if wide else factor).to(weight.dtype)
@@ -139,7 +139,7 @@ def _cholesky_rounds(weight: Tensor) -> tuple[Tensor, Tensor] | None:
         factor, info = torch.linalg.cholesky_ex(gram)
         if int(info) != 0:
             return None
-        q = torch.linalg.solve_triangular(factor, q, upper=False)
+        q = torch.linalg.solve_triangular(factor.mT, q.mT, upper=True, left=False).mT  # from the right: half the time
         lower = factor if lower is None else lower @ factor
         gram = gram_matrix(q.mT)
         error = gram - torch.eye(len(gram), dtype=q.dtype, device=q.device)
@@ -164,12 +164,15 @@ def _gram_schmidt_derivative(grad: Tensor, q: Tensor, lower: Tensor) -> Tensor:
     """L^-T (G - tril-symmetrised(G Q^T) Q): the derivative of the orthonormal factor of W = L Q."""
     with full_precision(grad.device):
         inner = grad @ q.mT
-        symmetric = inner.tril() + inner.tril(-1).mT
+        upper = inner.tril(-1).mT.contiguous()
+        symmetric = inner.tril_().add_(upper)
         diagonal = lower.diagonal()
         floor = (1e-4 if lower.dtype == torch.float32 else 1e-8) * diagonal.amax()
         # rows that depend on earlier ones have an infinite derivative: damp it
-        damped = lower + torch.diag((floor.where(floor > 0, torch.ones_like(floor)) - diagonal).clamp_min(0))
-        return torch.linalg.solve_triangular(damped.mT, grad - symmetric @ q, upper=True).contiguous()
+        damped = lower.clone()
+        damped.diagonal().add_((floor.where(floor > 0, torch.ones_like(floor)) - diagonal).clamp_min(0))
+        rest = torch.addmm(grad, symmetric, q, alpha=-1.0)
+        return torch.linalg.solve_triangular(damped, rest.mT, upper=False, left=False).mT.contiguous()
 
 
 @_gram_schmidt_derivative.register_fake

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from taut.functional._batching import register_batching
-from taut.functional._gram import gram_matrix
+from taut.functional._gram import gram_matrix, less_transpose
 from taut.functional._precision import at_least_float32, full_precision
 from taut.functional.newton_schulz import newton_schulz_polar, polar_derivative
 
@@ -111,7 +111,7 @@ def _polar_eigh_derivative(grad: Tensor, u: Tensor, h: Tensor, v: Tensor) -> Ten
         h = torch.maximum(h, floor)
         gv = grad @ v
         m = u.mT @ gv
-        core = (m - m.mT) / (h.unsqueeze(-1) + h.unsqueeze(-2))
+        core = less_transpose(m).div_(h.unsqueeze(-1) + h.unsqueeze(-2))
         if u.shape[-2] == u.shape[-1]:  # U is square: the part of G outside the range of U is zero
             return (u @ core) @ v.mT
         inverse = h.reciprocal().unsqueeze(-2)
@@ -155,7 +155,7 @@ def _polish(factor: Tensor) -> Tensor:
             factor = torch.addmm(factor, factor, error, alpha=-0.5)
         else:
             factor = factor - 0.5 * (factor @ error)
-        if float(torch.linalg.vector_norm(error, math.inf)) < _POLISHED[factor.dtype]:
+        if float(error.abs().amax()) < _POLISHED[factor.dtype]:
             break
     return factor
 
