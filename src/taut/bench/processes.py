@@ -14,11 +14,12 @@ from torch import multiprocessing
 from taut import models
 from taut.bench.config import BenchConfig
 from taut.bench.timing import Call, Contenders
-from taut.bench.training import UPDATES, fitted
+from taut.bench.training import fitted
 from taut.errors import UserError
 from taut.training.engine import EngineConfig
 
 BASE = "taut: fit, 1 process"
+UPDATES = 100
 _BATCH = 1024
 
 

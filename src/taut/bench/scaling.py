@@ -126,8 +126,8 @@ STUDIES: Mapping[Axis, tuple[Study, ...]] = {
     "classes": (
         Study(
             work="Training step of 784-512-512-C, batch 256",
-            steps=(10, 100, 1000, 10_000),
-            growth=1,
+            steps=(10, 100, 1000, 4000),
+            growth=2,
             base=dense.BASE,
             contenders=partial(_dense, lambda classes: (784, 512, 512, classes), lambda _: 256),
         ),

@@ -128,11 +128,12 @@ class _Supervised(Learner):
             last = number == len(shares) - 1
             with self.fabric.no_backward_sync(self.network, enabled=not last):
                 found = self.job.objective(self.network, part)
-                loss = share * found["loss"]
+                loss = found["loss"] if share == 1 else share * found["loss"]
                 added = penalty(self.model, self.job.optimizer) if last else None
                 self.fabric.backward(loss if added is None else loss + added)
             for name, value in found.items():
-                metrics[name] = share * value.detach() + metrics.get(name, 0.0)
+                mean = value.detach() if share == 1 else share * value.detach()
+                metrics[name] = metrics[name] + mean if name in metrics else mean
         return metrics if added is None else metrics | {"tv2": added.detach()}
 
     def rate(self, step: int) -> float:

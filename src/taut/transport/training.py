@@ -72,7 +72,7 @@ def _optimizer(critic: nn.Module, name: str, lr: float) -> torch.optim.Optimizer
     if name == "aggmo":
         return AggMo(groups, lr)
     if name == "adam":
-        return torch.optim.Adam(groups, lr)
+        return torch.optim.Adam(groups, lr, fused=True)
     raise ValueError(f"optimizer must be 'adam' or 'aggmo', got {name!r}")
 
 
