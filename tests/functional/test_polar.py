@@ -1,6 +1,7 @@
 """The polar factor: what it promises, measured in float64 against an SVD, and against 50 digits."""
 
 import math
+from collections.abc import Callable
 
 import mpmath
 import pytest
@@ -174,3 +175,20 @@ def test_schedule_brings_every_singular_value_to_one() -> None:
     for a, b, c in minimax_schedule(1e-3, 2.0**-23):
         values = values * (a + b * values**2 + c * values**4)
     assert float((values - 1).abs().max()) < 2.0**-11
+
+
+@pytest.mark.parametrize("size", [(24, 24), (40, 24), (24, 40)])
+def test_products_alone_wait_for_the_device_twice(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(name: str) -> Callable[..., object]:
+        original = getattr(torch.Tensor, name)
+        return lambda *arguments: asked.append(name) or original(*arguments)
+
+    asked: list[str] = []
+    weight = (torch.nn.init.orthogonal_(torch.empty(size)) + 0.3 * torch.randn(size) / size[1] ** 0.5).requires_grad_()
+    cotangent = torch.randn(size)
+    for name in ("item", "tolist", "__bool__", "__int__", "__float__"):
+        monkeypatch.setattr(torch.Tensor, name, counted(name))
+    factor = polar_factor(weight, method="newton_schulz")
+    assert len(asked) == 1  # whether it converged
+    torch.autograd.grad(factor, weight, cotangent)
+    assert len(asked) == 2  # the same of the derivative

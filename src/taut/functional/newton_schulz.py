@@ -17,6 +17,7 @@ _SMALLEST = 1e-3  # the schedule converges from singular values down to this sha
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 _DERIVATIVE_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-14}
 _ITERATIONS = 60
+_UNASKED = 12
 
 
 def newton_schulz_polar(weight: Tensor) -> Tensor | None:
@@ -57,24 +58,25 @@ def polar_derivative(weight: Tensor, factor: Tensor, grad: Tensor) -> Tensor | N
     h = factor.mT @ weight
     h = 0.5 * (h + h.mT)
     scale = h.abs().amax((-2, -1), keepdim=True)
-    if not bool((scale > 0).all()):
-        return None
+    sound = (scale > 0).all()
     inner = factor.mT @ grad
-    solution = _solve_skew_sylvester(h / scale, less_transpose(inner))
+    outside = None
+    if weight.shape[-2] > weight.shape[-1]:
+        cholesky, info = torch.linalg.cholesky_ex(h)
+        sound = sound & (info == 0).all()
+        outside = torch.cholesky_solve((grad - factor @ inner).mT, cholesky).mT
+    solution = _solve_skew_sylvester(h / scale, less_transpose(inner), sound)
     if solution is None:
         return None
     result = factor @ (solution / scale)
-    if weight.shape[-2] > weight.shape[-1]:
-        cholesky, info = torch.linalg.cholesky_ex(h)
-        if int(info.abs().max()) != 0:
-            return None
-        outside = grad - factor @ inner
-        result = result + torch.cholesky_solve(outside.mT, cholesky).mT
-    return result
+    return result if outside is None else result + outside
 
 
-def _solve_skew_sylvester(h: Tensor, right: Tensor) -> Tensor | None:
-    """S with H S + S H = right, for positive definite H and skew right."""
+def _solve_skew_sylvester(h: Tensor, right: Tensor, sound: Tensor) -> Tensor | None:
+    """S with H S + S H = right, for positive definite H and skew right; None where it is not found or not `sound`.
+
+    The device is asked whether that is so after every few iterations: the few too many cost less than asking.
+    """
     diagonal = h.diagonal(dim1=-2, dim2=-1)
     preconditioner = (diagonal.unsqueeze(-1) + diagonal.unsqueeze(-2)).clamp_min(torch.finfo(h.dtype).tiny).reciprocal()
     solution = torch.zeros_like(right)
@@ -82,9 +84,12 @@ def _solve_skew_sylvester(h: Tensor, right: Tensor) -> Tensor | None:
     direction = z = preconditioner * residual
     rho = _dot(residual, z)
     target = _DERIVATIVE_TOLERANCE[h.dtype] * torch.linalg.matrix_norm(right, keepdim=True)
-    for _ in range(_ITERATIONS):
-        if bool((torch.linalg.matrix_norm(residual, keepdim=True) <= target).all()):
-            return solution
+    for k in range(_ITERATIONS + 1):
+        if k and k % _UNASKED == 0:
+            solved = (torch.linalg.matrix_norm(residual, keepdim=True) <= target).all()
+            solved, usable = torch.stack((solved, sound)).tolist()
+            if solved or not usable:
+                return solution if usable else None
         product = h @ direction
         image = less_transpose(product)
         step = rho / _dot(direction, image).clamp_min(torch.finfo(h.dtype).tiny)

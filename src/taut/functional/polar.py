@@ -186,13 +186,14 @@ def _not_a_number(weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _polar_newton_schulz(weight: Tensor) -> Tensor:
     """Polar factor of a tall matrix by composed minimax polynomials; ill-conditioned ones go through an SVD."""
     with full_precision(weight.device):
-        scale = _power_of_two(weight)
-        if not math.isfinite(scale):
-            return torch.full_like(weight, math.nan).contiguous()
-        scaled = (weight / scale).contiguous()
-        factor = newton_schulz_polar(scaled)
+        # a power of two next to the largest magnitude, without asking the device what it is
+        exponent = torch.frexp(weight.abs().amax()).exponent.clamp(-125, 127)
+        factor = newton_schulz_polar(torch.ldexp(weight, -exponent).contiguous())
         if factor is None:
-            u, _, vh = torch.linalg.svd(scaled.double(), full_matrices=False)
+            scale = _power_of_two(weight)
+            if not math.isfinite(scale):
+                return torch.full_like(weight, math.nan).contiguous()
+            u, _, vh = torch.linalg.svd((weight / scale).double(), full_matrices=False)
             factor = _polish(u @ vh)
         return factor.to(weight.dtype).contiguous()
 
