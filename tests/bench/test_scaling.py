@@ -59,7 +59,7 @@ def test_what_grows_is_what_is_named(axis: str, weights: list, inputs: tuple, mo
 
 
 def test_two_processes_are_beside_one() -> None:
-    (section,) = scaling.sections(BenchConfig(axes=("processes",), steps=(2,)), CPU)
+    section, _ = scaling.sections(BenchConfig(axes=("processes",), steps=(2,)), CPU)
     made = section.contenders()
     assert list(made) == [section.base, "taut: fit, 2 processes"]
 

@@ -4,6 +4,8 @@ import gc
 import math
 from collections.abc import Callable
 
+import pytest
+
 from taut.bench.table import Row
 from taut.bench.timing import interleaved, summary
 
@@ -38,6 +40,12 @@ def test_every_contender_runs_once_a_round_and_the_first_rounds_do_not_count() -
     assert seconds == {"a": [1.0 * k for k in late["a"]], "b": [2.0 * k for k in late["b"]]}
     assert len(steps) == 6
     assert gc.isenabled()
+
+
+def test_long_rounds_need_no_second_one_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("taut.bench.timing.time.monotonic", lambda: 60.0 * len(clock.called))
+    assert interleaved({"a": clock.contender("a", 1.0)}, rounds=3, warmup=2, clock=clock) == {"a": [2.0, 3.0, 4.0]}
 
 
 def test_rounds_whose_number_is_not_finite_are_left_out() -> None:

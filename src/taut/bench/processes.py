@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from torch import multiprocessing
+from torch import multiprocessing, nn
 
 from taut import models
 from taut.bench.config import BenchConfig
@@ -19,18 +19,23 @@ from taut.errors import UserError
 from taut.training.engine import EngineConfig
 
 BASE = "taut: fit, 1 process"
-UPDATES = 100
-_BATCH = 1024
+UPDATES = 20
+BATCHES = {"mlp": 1024, "convnet": 128}
 
 
-def contenders(processes: int, config: BenchConfig, device: torch.device) -> Contenders:
-    """The same updates in one process and in so many."""
+def contenders(network: str, processes: int, config: BenchConfig, device: torch.device) -> Contenders:
+    """The same updates of "mlp" or "convnet" in one process and in so many."""
     del device
     names = {1: BASE, processes: f"taut: fit, {processes} processes" if processes > 1 else BASE}
-    return {name: partial(_group, count, config) for count, name in names.items()}
+    return {name: partial(_group, network, count, config) for count, name in names.items()}
 
 
-def _group(count: int, config: BenchConfig) -> Call:
+def _network(name: str) -> nn.Module:
+    shape = (1, 28, 28)
+    return models.mlp(shape, 10) if name == "mlp" else models.convnet(shape, 10, channels=8)
+
+
+def _group(network: str, count: int, config: BenchConfig) -> Call:
     """Start the processes; the call has all of them make their share of the updates."""
     context = multiprocessing.get_context("spawn")
     with socket.socket() as free:
@@ -39,7 +44,7 @@ def _group(count: int, config: BenchConfig) -> Call:
     pipes: list[Connection] = []
     for rank in range(count):
         here, there = context.Pipe()
-        context.Process(target=_serve, args=(there, rank, count, port, config), daemon=True).start()
+        context.Process(target=_serve, args=(there, network, rank, count, port, config), daemon=True).start()
         there.close()
         pipes.append(here)
 
@@ -60,7 +65,7 @@ def _close(pipes: list[Connection]) -> None:
         pipe.close()  # which ends the process at the other end
 
 
-def _serve(pipe: Connection, rank: int, count: int, port: int, config: BenchConfig) -> None:
+def _serve(pipe: Connection, network: str, rank: int, count: int, port: int, config: BenchConfig) -> None:
     """One process of a group: a training run for each message, until the pipe is closed."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "bench"}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
@@ -69,12 +74,13 @@ def _serve(pipe: Connection, rank: int, count: int, port: int, config: BenchConf
     torch.manual_seed(0)
     engine = EngineConfig(accelerator=config.accelerator, threads=config.threads, devices=count)
     fabric = launch(engine)
-    model = models.mlp((1, 28, 28), 10)
-    inputs, labels = torch.rand(_BATCH * UPDATES // 2, 1, 28, 28), torch.randint(10, (_BATCH * UPDATES // 2,))
+    model, batch = _network(network), BATCHES[network]
+    samples = batch * UPDATES // 2
+    inputs, labels = torch.rand(samples, 1, 28, 28), torch.randint(10, (samples,))
     try:
         while True:
             pipe.recv()
             with tempfile.TemporaryDirectory() as folder:
-                pipe.send(fitted(model, inputs, labels, _BATCH, fabric, engine, Path(folder)))
+                pipe.send(fitted(model, inputs, labels, batch, fabric, engine, Path(folder)))
     except (EOFError, OSError, KeyboardInterrupt):
         return

@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from taut import certify, models
-from taut.bench import convolutions, dense
+from taut.bench import convolutions, dense, processes
 from taut.bench.config import Axis, BenchConfig
-from taut.bench.processes import BASE as ONE_PROCESS
-from taut.bench.processes import contenders as processes
 from taut.bench.section import Section
 from taut.bench.table import Along
 from taut.bench.timing import Contenders
 
 STUDIED = (
-    *(f"taut: {name}" for name in ("parseval", "aol", "cholesky", "cayley", "bjorck", "spectral-norm", "sll")),
+    *(
+        f"taut: {name}"
+        for name in ("parseval", "aol", "manifold", "cholesky", "cayley", "bjorck", "spectral-norm", "sll")
+    ),
     *(f"taut: {name}" for name in ("aoc", "rko", "soc, 5 terms")),
     "torch orthogonal: cayley",
     "torch: Conv2d + MaxMin",
@@ -157,15 +158,16 @@ STUDIES: Mapping[Axis, tuple[Study, ...]] = {
             contenders=partial(_conv, lambda side: (8, 32, side, side)),
         ),
     ),
-    "processes": (
+    "processes": tuple(
         Study(
-            work="100 updates of an mlp of 3 x 512 shared by P processes, batch 1024",
+            work=f"{processes.UPDATES} updates of {words} shared by P processes, batch {processes.BATCHES[network]}",
             steps=(1, 2),
             growth=0,
-            base=ONE_PROCESS,
-            contenders=processes,
+            base=processes.BASE,
+            contenders=partial(processes.contenders, network),
             memory=False,
-        ),
+        )
+        for network, words in (("mlp", "an mlp of 3 x 512"), ("convnet", "a convnet of 8 channels"))
     ),
 }
 """By axis."""

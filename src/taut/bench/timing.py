@@ -19,6 +19,9 @@ Contenders = Mapping[str, Callable[[], Call]]
 """What makes each contender, by its name."""
 
 
+_LONG = 30.0
+
+
 def interleaved(
     contenders: Mapping[str, Call],
     *,
@@ -30,11 +33,14 @@ def interleaved(
     """Seconds of each call, by contender; None where the call's number is not finite.
 
     `time.process_time` as the clock leaves out the time that other processes had. `progress` is called after each call.
+    A round of the `warmup` that takes longer than half a minute is the last of them.
     """
     synchronize = torch.cuda.synchronize if torch.cuda.is_available() else (lambda: None)
     seconds: dict[str, list[float | None]] = {name: [] for name in contenders}
     with _no_collection():
-        for k in range(warmup + rounds):
+        k = 0
+        while k < warmup + rounds:
+            begun = time.monotonic()
             order = list(contenders.items())
             random.Random(k).shuffle(order)
             for name, call in order:
@@ -46,6 +52,8 @@ def interleaved(
                     seconds[name].append(clock() - start if math.isfinite(number) else None)
                 progress()
             gc.collect()
+            warm = k < warmup and time.monotonic() - begun > _LONG
+            k = warmup if warm else k + 1
     return seconds
 
 

@@ -43,10 +43,9 @@ def _picture(name: str, study: str, axis: str, tables: Sequence[Mapping[str, Any
 
     def draw(palette: Palette) -> Figure:
         figure = new_figure(3.4 * len(panels), 4.4)
-        strokes = cycle(zip(palette.series, _MARKS, strict=True))
         styles: dict[str, dict[str, Any]] = {base: {"color": palette.muted, "linestyle": "--"}}
-        for contender, (color, mark) in zip(order[1:], strokes, strict=False):
-            styles[contender] = {"color": color, "marker": mark}
+        styles |= _strokes([name for name in order[1:] if name.startswith("taut")], palette, "-")
+        styles |= _strokes([name for name in order if name not in styles], palette, ":")
         for axes, (field, title) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for contender in order:
                 points = [(size, row[field]) for size, row in lines[contender]]
@@ -59,6 +58,15 @@ def _picture(name: str, study: str, axis: str, tables: Sequence[Mapping[str, Any
         return figure
 
     return picture(name, f"{study}: cost against {axis}, base {base}", draw)
+
+
+def _strokes(names: Sequence[str], palette: Palette, line: str) -> dict[str, dict[str, Any]]:
+    """A colour and a mark for each; hollow marks when the colours begin again."""
+    found: dict[str, dict[str, Any]] = {}
+    for k, (name, color, mark) in enumerate(zip(names, cycle(palette.series), cycle(_MARKS), strict=False)):
+        again = k >= len(palette.series)
+        found[name] = {"color": color, "marker": mark, "linestyle": line, "mfc": palette.paper if again else color}
+    return found
 
 
 def _scales(axes: Axes, sizes: Sequence[int]) -> None:
