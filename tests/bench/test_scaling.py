@@ -1,16 +1,18 @@
 """Studies along an axis: sizes, patience, memory."""
 
 import math
+import multiprocessing
 
 import pytest
 import torch
 
-from taut.bench import convolutions, dense, scaling
+from taut.bench import convolutions, dense, processes, scaling
 from taut.bench.config import BenchConfig
 from taut.bench.memory import peak_bytes
 from taut.bench.patience import Patience
 from taut.bench.run import timed
 from taut.bench.table import Along, Row
+from taut.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -21,7 +23,7 @@ def row(seconds: float, **fields: float) -> Row:
 
 @pytest.mark.parametrize("axis", ["width", "depth", "batch", "classes", "channels", "side"])
 def test_each_size_of_each_study_can_be_done(axis: str) -> None:
-    steps = (2, 4)
+    steps = (4, 6)
     found = list(scaling.sections(BenchConfig(axes=(axis,), steps=steps), CPU))
     studies = scaling.STUDIES[axis]
     assert [(section.along.study, section.along.size) for section in found] == [
@@ -62,6 +64,22 @@ def test_two_processes_are_beside_one() -> None:
     section, _ = scaling.sections(BenchConfig(axes=("processes",), steps=(2,)), CPU)
     made = section.contenders()
     assert list(made) == [section.base, "taut: fit, 2 processes"]
+    assert section.wall
+    call = made["taut: fit, 2 processes"]()
+    assert math.isfinite(call())
+    assert call() != 0.0  # the processes wait for the next one
+    there = multiprocessing.active_children()
+    assert len(there) == 2
+    del call
+    assert not any(process.is_alive() for process in there)
+
+
+def test_a_process_that_ends_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = processes.contenders("mlp", 2, BenchConfig(accelerator="gpu"), CPU)["taut: fit, 2 processes"]()
+    for _ in range(2):
+        with pytest.raises(UserError, match="one of 2 training processes ended"):
+            call()
+    assert multiprocessing.active_children() == []
 
 
 def test_who_was_slow_is_left_out_of_larger_sizes() -> None:
@@ -99,7 +117,18 @@ def test_peak_memory_is_the_most_that_is_held_at_a_time() -> None:
     assert peak_bytes(call, CPU) == pytest.approx(6 * 2**20, abs=1000)
 
 
+def test_memory_that_one_call_leaves_to_the_next_is_no_peak() -> None:
+    held = [torch.ones(2**20)]
+
+    def call() -> float:
+        held.clear()
+        held.append(torch.ones(2**20))
+        return 0.0
+
+    assert peak_bytes(call, CPU) < 1000
+
+
 def test_nothing_of_the_profiler_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
-    held = torch.ones(10)
-    peak_bytes(lambda: float(held.sum()), CPU)
+    held = [torch.ones(2**10) for _ in range(4)]
+    peak_bytes(lambda: float(held.pop().sum()), CPU)  # frees what the profiler did not see coming
     assert capfd.readouterr() == ("", "")

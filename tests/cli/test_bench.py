@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from taut.bench.record import write_record
+from taut.bench.table import Along, Table
+from taut.bench.timing import summary
 from taut.reports.benchmark.scaling_plot import scaling_pictures
 
 TINY = ["--widths", "8", "--batches", "4", "--rounds", "2", "--only", "parseval", "cholesky"]
@@ -61,6 +64,16 @@ def test_a_study_is_drawn_when_it_has_two_sizes(taut, tmp_path: Path) -> None:
     assert scaling_pictures(tables[:1]) == []
 
 
+def test_a_contender_that_is_never_finite_has_no_ratio_in_the_file(tmp_path: Path) -> None:
+    rows = summary({"base": [1.0, 2.0], "lost": [None, None]}, base="base")
+    along = [Along(study="s", axis="width", size=size, growth=3) for size in (4, 2)]
+    tables = [Table(title=f"t{a.size}", base="base", rows=rows, along=a) for a in along]
+    page, record, _ = write_record(tmp_path, tables, command=["taut"], machine={})
+    lost = json.loads(record.read_text())["tables"][0]["rows"]["lost"]
+    assert (lost["ratio"], lost["rounds_not_finite"]) == (None, 2)
+    assert "loss not finite in 2 rounds" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -70,7 +83,9 @@ def test_a_study_is_drawn_when_it_has_two_sizes(taut, tmp_path: Path) -> None:
         (["dense", "--widths", "0"], "widths must be positive numbers, got (0,)"),
         (["conv", "--channels", "4"], "channels, sides and images must be as many"),
         (["scale", "--steps", "4"], "steps are along one axis: name it with --axes"),
-        (["scale", "--axes", "width", "--steps", "0"], "steps must be positive numbers, got (0,)"),
+        (["scale", "--axes", "width", "--steps", "0"], "steps of width must be even numbers from 2 to 32768, got (0,)"),
+        (["scale", "--axes", "channels", "--steps", "3"], "steps of channels must be even numbers from 2 to 4096"),
+        (["scale", "--axes", "classes", "--steps", "1"], "steps of classes must be numbers from 2 to 131072, got (1,)"),
         (["scale", "--axes", "height"], "height"),
         (["scale", "--axes", "width", "--patience", "0"], "patience must be positive, got 0"),
         (["dense", "--checkouts", "/nowhere"], "checkouts must be folders, got /nowhere"),

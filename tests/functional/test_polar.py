@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import mpmath
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from taut.functional import polar_factor
+from taut.functional import cholesky_factor, polar_factor, qr_factor, stiefel_retract
 from taut.functional.newton_schulz import minimax_quintic, minimax_schedule
+from taut.functional.polar import PolarMethod
 
 METHODS = ("eigh", "newton_schulz")
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-14}
@@ -192,3 +194,26 @@ def test_products_alone_wait_for_the_device_twice(size: tuple[int, int], monkeyp
     assert len(asked) == 1  # whether it converged
     torch.autograd.grad(factor, weight, cotangent)
     assert len(asked) == 2  # the same of the derivative
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_largest_numbers_there_are_have_their_factor(method: PolarMethod, dtype: torch.dtype) -> None:
+    weight = torch.tensor([[1.0, -1.0], [1.0, 0.25]], dtype=dtype) * torch.finfo(dtype).max
+    expected = svd_factor(weight.double() / torch.finfo(dtype).max)
+    for function in (partial(polar_factor, method=method), stiefel_retract):
+        assert torch.allclose(function(weight).double(), expected, atol=TOLERANCE[dtype])
+    # Gram-Schmidt of the rows, from the first: it has no turn where they are scaled alike
+    rows = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64) / 2**0.5
+    for function in (cholesky_factor, qr_factor):
+        assert torch.allclose(function(weight).double(), rows, atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("size", [1e-40, 1e-30, 1e-24, 1e-10, 1e30])
+def test_the_derivative_by_products_is_linear_at_any_size(size: float) -> None:
+    weight, cotangent = torch.randn(6, 4, requires_grad=True), torch.randn(6, 4)
+    exact, found = (
+        torch.autograd.grad(polar_factor(weight, method=method), weight, cotangent * size)[0] for method in METHODS
+    )
+    tolerance = 1e-4 if size > 1e-38 else 1e-2  # of subnormal numbers
+    assert float((exact - found).abs().max()) <= tolerance * float(exact.abs().max())

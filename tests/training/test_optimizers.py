@@ -158,3 +158,32 @@ def test_the_equal_average_is_the_mean_over_the_last_share_of_the_run() -> None:
             assert torch.allclose(average.weight, torch.stack(seen).mean(0), atol=room)
     assert len(seen) == 6
     assert (OptimizerConfig().averages, config.averages, OptimizerConfig(ema=0.9).averages) == (False, True, True)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize("transposed", [True, False])
+def test_weights_in_any_order_of_memory_go_on_as_they_would_have(optimizer: str, transposed: bool) -> None:
+    """A checkpoint holds the optimizer's state in one order, whatever that of the weight is."""
+
+    def started() -> tuple[nn.Linear, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        model = nn.Linear(3, 4, bias=False)
+        if transposed:
+            model.weight = nn.Parameter(torch.randn(3, 4).T)
+        return model, build_optimizer(model, OptimizerConfig(optimizer=optimizer))
+
+    def step(model: nn.Linear, optimizer: torch.optim.Optimizer, number: int) -> None:
+        optimizer.zero_grad()
+        (model(torch.eye(3)) * torch.arange(12.0).view(3, 4).add(number).sin()).sum().backward()
+        optimizer.step()
+
+    model, rule = started()
+    assert rule.defaults["fused"] is (None if transposed else True)
+    for number in range(3):
+        step(model, rule, number)
+    other, resumed = started()
+    other.load_state_dict(model.state_dict())
+    restore_optimizer(resumed, {name: state.contiguous().clone() for name, state in optimizer_tensors(rule).items()})
+    step(model, rule, 3)
+    step(other, resumed, 3)
+    assert torch.equal(other.weight, model.weight)

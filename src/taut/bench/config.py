@@ -8,6 +8,16 @@ from typing import Literal, get_args
 from taut.errors import require
 
 Axis = Literal["width", "depth", "batch", "classes", "channels", "side", "processes"]
+STEPS: dict[Axis, tuple[int, int, int]] = {
+    "width": (2, 2**15, 2),
+    "depth": (1, 1000, 1),
+    "batch": (1, 2**20, 1),
+    "classes": (2, 2**17, 1),
+    "channels": (2, 4096, 2),
+    "side": (3, 1024, 1),
+    "processes": (1, 64, 1),
+}
+"""Of each axis the least and the largest size, and what sizes are multiples of: activations work on pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +68,10 @@ class BenchConfig:
             require(bool(given) and min(given, default=0) >= 1, f"{name} must be positive numbers, got {given}")
         require(bool(self.axes), "axes must name one axis or more")
         require(not self.steps or len(self.axes) == 1, "steps are along one axis: name it with --axes")
-        require(min(self.steps, default=1) >= 1, f"steps must be positive numbers, got {self.steps}")
+        low, high, multiple = STEPS[self.axes[0]]
+        fit = all(low <= step <= high and step % multiple == 0 for step in self.steps)
+        even = "even " if multiple == 2 else ""
+        require(fit, f"steps of {self.axes[0]} must be {even}numbers from {low} to {high}, got {self.steps}")
         require(self.patience > 0, f"patience must be positive, got {self.patience:g}")
         same = len(self.channels) == len(self.sides) == len(self.images)
         require(same, "channels, sides and images must be as many, one for each size of convolution")

@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, profile, record_function
 
 from taut.bench.timing import Call
 
+_SECOND = "taut: second call"
+
 
 def peak_bytes(call: Call, device: torch.device) -> int:
-    """Bytes above what is held before the call; what leaves torch's allocators, such as workspaces of BLAS, is not
-    seen.
+    """Bytes above what is held between calls, each of which leaves as much as the one before; what leaves torch's
+    allocators, such as workspaces of BLAS, is not seen.
 
     >>> peak_bytes(lambda: float(torch.ones(1000, 1000).sum()), torch.device("cpu")) >= 4_000_000
     True
@@ -24,16 +26,22 @@ def peak_bytes(call: Call, device: torch.device) -> int:
         before = torch.cuda.memory_allocated()
         call()
         return torch.cuda.max_memory_allocated() - before
+    # the profiler sees only what came and went while it looked: what a first call leaves is what a second one frees
     with _silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         call()
+        with record_function(_SECOND):
+            call()
     assert seen.profiler is not None
     assert seen.profiler.kineto_results is not None
     events: list[Any] = seen.profiler.kineto_results.events()
-    held = peak = 0
+    begun = next(event.start_ns() for event in events if event.name() == _SECOND)
+    held = before = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes() if event.name() == "[memory]" else 0
+        if event.start_ns() < begun:
+            before = peak = held
         peak = max(peak, held)
-    return peak
+    return peak - before
 
 
 @contextmanager

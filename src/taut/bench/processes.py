@@ -5,7 +5,8 @@ import socket
 import tempfile
 import weakref
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -41,28 +42,39 @@ def _group(network: str, count: int, config: BenchConfig) -> Call:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    pipes: list[Connection] = []
+    workers: list[tuple[BaseProcess, Connection]] = []
     for rank in range(count):
         here, there = context.Pipe()
-        context.Process(target=_serve, args=(there, network, rank, count, port, config), daemon=True).start()
+        worker = context.Process(target=_serve, args=(there, network, rank, count, port, config), daemon=True)
+        worker.start()
         there.close()
-        pipes.append(here)
+        workers.append((worker, here))
 
     def call() -> float:
-        for pipe in pipes:
-            pipe.send(None)
         try:
-            return sum(pipe.recv() for pipe in pipes)
-        except EOFError:
+            waiting, total = [pipe for _, pipe in workers], 0.0
+            for pipe in waiting:
+                pipe.send(None)
+            while waiting:
+                for pipe in wait(waiting):
+                    assert isinstance(pipe, Connection)
+                    total += pipe.recv()
+                    waiting.remove(pipe)
+        except (EOFError, OSError):
+            _close(workers)
             raise UserError(f"one of {count} training processes ended; its own message is above") from None
+        return total
 
-    weakref.finalize(call, _close, pipes)
+    weakref.finalize(call, _close, workers)
     return call
 
 
-def _close(pipes: list[Connection]) -> None:
-    for pipe in pipes:
-        pipe.close()  # which ends the process at the other end
+def _close(workers: list[tuple[BaseProcess, Connection]]) -> None:
+    """End the processes; one that waits for another that is gone does not hear of it otherwise."""
+    for worker, pipe in workers:
+        pipe.close()
+        worker.kill()
+        worker.join()
 
 
 def _serve(pipe: Connection, network: str, rank: int, count: int, port: int, config: BenchConfig) -> None:
@@ -78,9 +90,17 @@ def _serve(pipe: Connection, network: str, rank: int, count: int, port: int, con
     samples = batch * UPDATES // 2
     inputs, labels = torch.rand(samples, 1, 28, 28), torch.randint(10, (samples,))
     try:
-        while True:
-            pipe.recv()
+        while _asked(pipe):
             with tempfile.TemporaryDirectory() as folder:
-                pipe.send(fitted(model, inputs, labels, batch, fabric, engine, Path(folder)))
-    except (EOFError, OSError, KeyboardInterrupt):
+                found = fitted(model, inputs, labels, batch, fabric, engine, Path(folder))
+            pipe.send(found)
+    except KeyboardInterrupt:
         return
+
+
+def _asked(pipe: Connection) -> bool:
+    try:
+        pipe.recv()
+    except (EOFError, OSError):
+        return False
+    return True

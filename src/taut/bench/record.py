@@ -1,5 +1,6 @@
 """A finished benchmark as files: a page of Markdown, and the same numbers as JSON."""
 
+import math
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ def write_record(
         "machine": dict(machine),
         "versions": versions(),
     }
-    found = [asdict(table) for table in tables]
+    found = [_finite(asdict(table)) for table in tables]
     words = ", ".join(f"{key} {value}" for key, value in {**machine, **said["versions"]}.items())
     lines = [f"`{shlex.join(command)}`, {said['date']}", "", words]
     for table in tables:
@@ -42,6 +43,13 @@ def write_record(
     for path, picture in zip(paths, pictures, strict=True):
         write_bytes(path, picture.light)
     return [page, record, *paths]
+
+
+def _finite(content: Any) -> Any:
+    """The same without NaN, which JSON does not have: None stands for a number that there is not."""
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def markdown(rows: Mapping[str, Row], *, base: str) -> list[str]:

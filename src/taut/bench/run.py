@@ -89,7 +89,11 @@ def timed(section: Section, config: BenchConfig, device: torch.device, patience:
             reporter.advance(done)
 
         seconds = interleaved(
-            calls, rounds=config.rounds, warmup=_WARMUP, clock=_CLOCKS[config.clock], progress=advance
+            calls,
+            rounds=config.rounds,
+            warmup=_WARMUP,
+            clock=_CLOCKS["wall" if section.wall else config.clock],
+            progress=advance,
         )
     peaks = {name: peak_bytes(call, device) for name, call in calls.items()} if section.memory else None
     rows = summary(seconds, base=section.base, peaks=peaks)

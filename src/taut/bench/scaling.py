@@ -46,6 +46,7 @@ class Study:
     base: str
     contenders: Callable[[int, BenchConfig, torch.device], Contenders]
     memory: bool = True
+    """Whether the work is done in this process, where its memory and its CPU time are seen."""
 
 
 def sections(config: BenchConfig, device: torch.device) -> Iterator[Section]:
@@ -59,6 +60,7 @@ def sections(config: BenchConfig, device: torch.device) -> Iterator[Section]:
                     contenders=partial(study.contenders, size, config, device),
                     along=Along(study=study.work, axis=axis, size=size, growth=study.growth),
                     memory=study.memory,
+                    wall=not study.memory,
                 )
 
 

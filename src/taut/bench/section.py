@@ -23,6 +23,8 @@ class Section:
     contenders: Callable[[], Contenders]
     """What makes each contender."""
     along: Along | None = None
+    wall: bool = False
+    """Whether time is the wall clock's whatever is chosen, as other processes do the work."""
     memory: bool = False
     """Whether the memory of a call is measured too."""
 

@@ -60,7 +60,7 @@ def bare(model: nn.Module, inputs: Tensor, labels: Tensor, batch: int, device: t
     """Two epochs as they are written by hand, with the loss and the accuracy that one wants to see of each."""
     model = copy.deepcopy(model).to(device).train()
     inputs, labels = inputs.to(device), labels.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     shown = 0.0
     for _ in range(2):
         losses, right = torch.zeros((), device=device), torch.zeros((), device=device)

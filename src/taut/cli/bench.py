@@ -49,3 +49,5 @@ def _show(table: Table) -> None:
     console = Console()
     console.print(table.title, style="bold", highlight=False, soft_wrap=True)
     console.print(shown)
+    if table.left_out:
+        console.print(f"left out, as it would have taken too long: {', '.join(table.left_out)}\n", soft_wrap=True)

@@ -65,10 +65,13 @@ def polar_derivative(weight: Tensor, factor: Tensor, grad: Tensor) -> Tensor | N
         cholesky, info = torch.linalg.cholesky_ex(h)
         sound = sound & (info == 0).all()
         outside = torch.cholesky_solve((grad - factor @ inner).mT, cholesky).mT
-    solution = _solve_skew_sylvester(h / scale, less_transpose(inner), sound)
+    right = less_transpose(inner)
+    largest = right.abs().amax((-2, -1), keepdim=True)
+    largest = torch.where(largest > 0, largest, 1.0)  # squares of what is below 1e-20 would vanish
+    solution = _solve_skew_sylvester(h / scale, right / largest, sound)
     if solution is None:
         return None
-    result = factor @ (solution / scale)
+    result = factor @ (solution * (largest / scale))
     return result if outside is None else result + outside
 
 

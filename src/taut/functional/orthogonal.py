@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from taut.functional._gram import gram_matrix, less_transpose
-from taut.functional._precision import at_least_float32, full_precision
+from taut.functional._precision import at_least_float32, full_precision, power_of_two_above
 
 # Free weights are capped at these row sums: the maps have long saturated there, and float32 can still resolve them.
 _CAYLEY_CAP = 8.0
@@ -114,10 +114,9 @@ def cholesky_factor(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
 def _gram_schmidt(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Q with orthonormal rows and lower triangular L with weight = L Q, for a wide matrix."""
     with full_precision(weight.device):
-        largest = float(weight.abs().amax())
-        if not math.isfinite(largest):
+        scale = power_of_two_above(weight)
+        if not math.isfinite(scale):
             return torch.full_like(weight, math.nan).contiguous(), weight.new_full((weight.shape[0],) * 2, math.nan)
-        scale = 2.0 ** max(math.frexp(largest)[1], -125) if largest else 1.0
         scaled = weight / scale
         q, lower = _cholesky_rounds(scaled) or _cholesky_rounds(scaled.double()) or _householder(scaled)
         return q.to(weight.dtype).contiguous(), (lower * scale).to(weight.dtype).contiguous()

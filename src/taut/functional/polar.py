@@ -13,7 +13,7 @@ from torch import Tensor
 
 from taut.functional._batching import register_batching
 from taut.functional._gram import gram_matrix, less_transpose
-from taut.functional._precision import at_least_float32, full_precision
+from taut.functional._precision import at_least_float32, full_precision, power_of_two_above
 from taut.functional.newton_schulz import newton_schulz_polar, polar_derivative
 
 PolarMethod = Literal["auto", "eigh", "newton_schulz"]
@@ -71,7 +71,7 @@ def polar_factor(
 def _polar_eigh(weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Polar factor of a tall matrix, and its singular triple (U, h, V) for the backward pass."""
     with full_precision(weight.device):
-        scale = _power_of_two(weight)
+        scale = power_of_two_above(weight)
         if not math.isfinite(scale):
             return _not_a_number(weight)
         scaled = weight / scale
@@ -160,14 +160,6 @@ def _polish(factor: Tensor) -> Tensor:
     return factor
 
 
-def _power_of_two(weight: Tensor) -> float:
-    """The power of two just above the largest magnitude, 1 for a zero matrix, NaN or infinity as they are."""
-    largest = float(weight.abs().amax())
-    if largest == 0.0 or not math.isfinite(largest):
-        return largest if largest else 1.0
-    return 2.0 ** max(math.frexp(largest)[1], -125)
-
-
 def _not_a_number(weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     n = weight.shape[-1]
     nan = torch.full_like(weight, math.nan).contiguous()
@@ -190,7 +182,7 @@ def _polar_newton_schulz(weight: Tensor) -> Tensor:
         exponent = torch.frexp(weight.abs().amax()).exponent.clamp(-125, 127)
         factor = newton_schulz_polar(torch.ldexp(weight, -exponent).contiguous())
         if factor is None:
-            scale = _power_of_two(weight)
+            scale = power_of_two_above(weight)
             if not math.isfinite(scale):
                 return torch.full_like(weight, math.nan).contiguous()
             u, _, vh = torch.linalg.svd((weight / scale).double(), full_matrices=False)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from taut.functional._precision import at_least_float32, full_precision
+from taut.functional._precision import at_least_float32, full_precision, power_of_two_above
 
 
 def qr_factor(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
@@ -35,10 +35,9 @@ def qr_factor(weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
 def _householder_qr(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Q with orthonormal rows and lower triangular L, of non-negative diagonal, with weight = L Q for a wide matrix."""
     with full_precision(weight.device):
-        largest = float(weight.abs().amax())
-        if not math.isfinite(largest):
+        scale = power_of_two_above(weight)
+        if not math.isfinite(scale):
             return torch.full_like(weight, math.nan).contiguous(), weight.new_full((weight.shape[0],) * 2, math.nan)
-        scale = 2.0 ** max(math.frexp(largest)[1], -125) if largest else 1.0
         q, r = torch.linalg.qr((weight / scale).double().mT)  # float32 reflections leave 1e-6 at a few hundred columns
         sign = torch.where(r.diagonal() < 0, -1.0, 1.0)
         lower = (r * sign.unsqueeze(-1)).mT * scale

@@ -75,3 +75,14 @@ def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def _named(module: Any, name: str) -> list[nn.Parameter]:
     method = getattr(module, name, None)
     return list(method()) if callable(method) else []  # type: ignore[arg-type]
+
+
+def fused(groups: Iterable[dict[str, Any]]) -> bool | None:
+    """What torch's Adam takes as `fused`, which is a quarter of its time on a CPU: None, for what torch chooses, where
+    a parameter is not of contiguous real numbers, as that routine walks through memory as it lies.
+
+    >>> fused([{"params": [torch.zeros(2, 3)]}]), fused([{"params": [torch.zeros(2, 3).mT]}])
+    (True, None)
+    """
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return True if all(p.is_contiguous() and p.is_floating_point() for p in parameters) else None

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from taut.optim import AggMo, parameter_groups, project_, set_rates
+from taut.optim.groups import fused
 from taut.transport.dual import dual_value
 
 Progress = Callable[[int, int, float], object]
@@ -72,7 +73,7 @@ def _optimizer(critic: nn.Module, name: str, lr: float) -> torch.optim.Optimizer
     if name == "aggmo":
         return AggMo(groups, lr)
     if name == "adam":
-        return torch.optim.Adam(groups, lr, fused=True)
+        return torch.optim.Adam(groups, lr, fused=fused(groups))
     raise ValueError(f"optimizer must be 'adam' or 'aggmo', got {name!r}")
 
 

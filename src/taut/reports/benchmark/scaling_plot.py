@@ -34,10 +34,10 @@ def scaling_pictures(tables: Sequence[Mapping[str, Any]]) -> list[Picture]:
 def _picture(name: str, study: str, axis: str, tables: Sequence[Mapping[str, Any]]) -> Picture:
     base = tables[0]["base"]
     lines: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
-    for table in tables:
+    for table in sorted(tables, key=lambda table: table["along"]["size"]):
         for contender, row in table["rows"].items():
             lines.setdefault(contender, []).append((table["along"]["size"], row))
-    order = sorted(lines, key=lambda contender: (contender != base, -lines[contender][-1][1]["ratio"]))
+    order = sorted(lines, key=lambda contender: (contender != base, -(lines[contender][-1][1]["ratio"] or 0.0)))
     sizes = sorted({table["along"]["size"] for table in tables})
     panels = [panel for panel in _PANELS if all(row[panel[0]] is not None for _, row in lines[base])]
 
@@ -48,8 +48,10 @@ def _picture(name: str, study: str, axis: str, tables: Sequence[Mapping[str, Any
         styles |= _strokes([name for name in order if name not in styles], palette, ":")
         for axes, (field, title) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for contender in order:
-                points = [(size, row[field]) for size, row in lines[contender]]
-                axes.plot(*zip(*points, strict=True), label=contender, **styles[contender])
+                points = [(size, row[field]) for size, row in lines[contender] if row[field] is not None]
+                axes.plot(
+                    [size for size, _ in points], [value for _, value in points], label=contender, **styles[contender]
+                )
             axes.set_title(title)
             axes.set_xlabel(axis)
             _scales(axes, sizes)
