@@ -99,3 +99,13 @@ def test_what_cannot_be_meant_is_one_sentence(taut, words: list[str], reason: st
     assert reason in shown.err
     assert shown.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_is_every_kind_but_the_one_that_takes_an_hour(taut, tmp_path: Path, monkeypatch) -> None:
+    from taut.bench import run
+
+    asked = []
+    monkeypatch.setattr(run, "carry_out", lambda kinds, *rest, **options: asked.append(kinds) or [])
+    assert taut("bench", "all").code == 0
+    assert taut("bench", "scale").code == 0
+    assert asked == [("dense", "conv", "activation", "projection", "bound", "train"), ("scale",)]

@@ -1,6 +1,7 @@
 """Documents name only what exists: files, commands, options, recipes, rooms. Their Python blocks run by themselves."""
 
 import importlib.util
+import json
 import re
 import shlex
 import tomllib
@@ -108,6 +109,18 @@ def test_the_table_of_layers_is_up_to_date() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.page() == module.PAGE.read_text(encoding="utf-8"), "run python docs/layer_table.py"
+
+
+def test_the_rule_of_thumb_says_what_was_measured() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (record,) = re.findall(r"k is measured at n = 1024, B = 512 \(\[record\]\(\.\./(.*?)\)", page)
+    tables = json.loads((ROOT / record).read_text())["tables"]
+    (rows,) = (table["rows"] for table in tables if "784-1024-1024-10, batch 512" in table["title"])
+    stated = re.findall(r"^\| (`[\w-]+`|[\w: -]+) \| ([\d.]+) \|", page, re.MULTILINE)
+    assert len(stated) > 8
+    for name, k in stated:
+        row = rows[f"taut: {name.strip('`')}" if name.startswith("`") else name]
+        assert k == f"{(row['ratio'] - 1) * 512 / 1024:.1f}", name
 
 
 def test_short_names_on_the_layer_page_are_right() -> None:
