@@ -63,9 +63,9 @@ def test_what_grows_is_what_is_named(axis: str, weights: list, inputs: tuple, mo
 def test_two_processes_are_beside_one() -> None:
     section, _ = scaling.sections(BenchConfig(axes=("processes",), steps=(2,)), CPU)
     made = section.contenders()
-    assert list(made) == [section.base, "taut: fit, 2 processes"]
+    assert list(made) == [section.base, processes.SHARED]
     assert section.wall
-    call = made["taut: fit, 2 processes"]()
+    call = processes.contenders("mlp", 2, BenchConfig(), CPU, updates=2)[processes.SHARED]()
     assert math.isfinite(call())
     assert call() != 0.0  # the processes wait for the next one
     there = multiprocessing.active_children()
@@ -75,7 +75,7 @@ def test_two_processes_are_beside_one() -> None:
 
 
 def test_a_process_that_ends_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    call = processes.contenders("mlp", 2, BenchConfig(accelerator="gpu"), CPU)["taut: fit, 2 processes"]()
+    call = processes.contenders("mlp", 2, BenchConfig(accelerator="gpu"), CPU)[processes.SHARED]()
     for _ in range(2):
         with pytest.raises(UserError, match="one of 2 training processes ended"):
             call()

@@ -19,16 +19,18 @@ from taut.bench.training import fitted
 from taut.errors import UserError
 from taut.training.engine import EngineConfig
 
-BASE = "taut: fit, 1 process"
+BASE = "taut: fit, one process"
+SHARED = "taut: fit, P processes"
 UPDATES = 20
 BATCHES = {"mlp": 1024, "convnet": 128}
 
 
-def contenders(network: str, processes: int, config: BenchConfig, device: torch.device) -> Contenders:
+def contenders(
+    network: str, processes: int, config: BenchConfig, device: torch.device, *, updates: int = UPDATES
+) -> Contenders:
     """The same updates of "mlp" or "convnet" in one process and in so many."""
     del device
-    names = {1: BASE, processes: f"taut: fit, {processes} processes" if processes > 1 else BASE}
-    return {name: partial(_group, network, count, config) for count, name in names.items()}
+    return {name: partial(_group, network, updates, count, config) for name, count in ((BASE, 1), (SHARED, processes))}
 
 
 def _network(name: str) -> nn.Module:
@@ -36,7 +38,7 @@ def _network(name: str) -> nn.Module:
     return models.mlp(shape, 10) if name == "mlp" else models.convnet(shape, 10, channels=8)
 
 
-def _group(network: str, count: int, config: BenchConfig) -> Call:
+def _group(network: str, updates: int, count: int, config: BenchConfig) -> Call:
     """Start the processes; the call has all of them make their share of the updates."""
     context = multiprocessing.get_context("spawn")
     with socket.socket() as free:
@@ -45,7 +47,7 @@ def _group(network: str, count: int, config: BenchConfig) -> Call:
     workers: list[tuple[BaseProcess, Connection]] = []
     for rank in range(count):
         here, there = context.Pipe()
-        worker = context.Process(target=_serve, args=(there, network, rank, count, port, config), daemon=True)
+        worker = context.Process(target=_serve, args=(there, network, updates, rank, count, port, config), daemon=True)
         worker.start()
         there.close()
         workers.append((worker, here))
@@ -77,7 +79,7 @@ def _close(workers: list[tuple[BaseProcess, Connection]]) -> None:
         worker.join()
 
 
-def _serve(pipe: Connection, network: str, rank: int, count: int, port: int, config: BenchConfig) -> None:
+def _serve(pipe: Connection, network: str, updates: int, rank: int, count: int, port: int, config: BenchConfig) -> None:
     """One process of a group: a training run for each message, until the pipe is closed."""
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "bench"}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
@@ -87,7 +89,7 @@ def _serve(pipe: Connection, network: str, rank: int, count: int, port: int, con
     engine = EngineConfig(accelerator=config.accelerator, threads=config.threads, devices=count)
     fabric = launch(engine)
     model, batch = _network(network), BATCHES[network]
-    samples = batch * UPDATES // 2
+    samples = batch * updates // 2
     inputs, labels = torch.rand(samples, 1, 28, 28), torch.randint(10, (samples,))
     try:
         while _asked(pipe):

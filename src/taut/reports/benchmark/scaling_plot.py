@@ -10,6 +10,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from taut.reports.pictures.style import Palette, Picture, new_figure, picture
 
+_FEW = 4
+"""Times which the smallest value may be exceeded on a linear axis from 0."""
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _PANELS = (("ratio", "time, multiples of the base"), ("median_ms", "milliseconds"), ("peak_mib", "MiB at the peak"))
 
@@ -54,7 +56,7 @@ def _picture(name: str, study: str, axis: str, tables: Sequence[Mapping[str, Any
                 )
             axes.set_title(title)
             axes.set_xlabel(axis)
-            _scales(axes, sizes)
+            _scales(axes, sizes, [row[field] for points in lines.values() for _, row in points if row[field]])
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)))
         return figure
@@ -71,10 +73,13 @@ def _strokes(names: Sequence[str], palette: Palette, line: str) -> dict[str, dic
     return found
 
 
-def _scales(axes: Axes, sizes: Sequence[int]) -> None:
+def _scales(axes: Axes, sizes: Sequence[int], values: Sequence[float]) -> None:
     axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    if max(values) < _FEW * min(values):
+        axes.set_ylim(bottom=0)
+        return
+    axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
